@@ -1,0 +1,1 @@
+//! How effects leave: actuators for processes, HTTP, events and notifications.

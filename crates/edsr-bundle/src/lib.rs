@@ -1,0 +1,1 @@
+//! What the user wrote, turned into what the engine runs.

@@ -1,0 +1,1 @@
+//! The event log: the port, its conformance suite, and the memory and file backends.

@@ -1,0 +1,1 @@
+//! The live shell: threads, clocks, files and processes around the pure core.

@@ -1,0 +1,1 @@
+//! The HTTP API: types of its own, OpenAPI, server-sent events.

@@ -1,0 +1,1 @@
+//! The same core under virtual time, with scripted effects and text scenarios.

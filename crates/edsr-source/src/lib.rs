@@ -1,0 +1,1 @@
+//! How events arrive: CloudEvents, webhooks, authentication and bounds.

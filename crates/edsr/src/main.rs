@@ -1,0 +1,3 @@
+//! edsr: an event-driven service resilience engine.
+
+fn main() {}
