@@ -1,1 +1,6 @@
-//! The pure core: admit, detect, decide, execute, and the order in which their results may leave.
+//! The pure core of edsr.
+
+pub mod bundle;
+pub mod expr;
+pub mod policy;
+pub mod template;

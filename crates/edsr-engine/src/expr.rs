@@ -1,0 +1,584 @@
+//! CEL expressions (<https://cel.dev>): compiled once at load, evaluated against borrowed variables.
+//!
+//! Evaluation reads no clock and does no I/O, so an expression gives the same answer in a replay.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::{Arc, LazyLock, OnceLock};
+
+use cel::common::ast::{EntryExpr, Expr as Ast, IdedExpr};
+use cel::common::types::CelString;
+use cel::common::value::{CowVal, Val};
+use cel::context::VariableResolver;
+use cel::{Context, Env, Program};
+use edsr_model::{Data, Event};
+use serde_json::Value;
+
+/// The longest expression that is compiled, in bytes.
+pub const EXPR_BYTES_MAX: usize = 8 * 1024;
+
+/// The variables a condition over an event may read.
+pub const EVENT_VARS: &[&str] = &["type", "source", "subject", "id", "time", "data", "ext"];
+
+static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| {
+    let mut env = Env::stdlib();
+    // Invariant: these names are not in the standard library, so declaring them cannot clash.
+    let _ = env.add_extension(cel::extensions::strings);
+    let _ = env.add_extension(cel::extensions::math);
+    let _ = env.add_extension(cel::extensions::lists);
+    Arc::new(env)
+});
+
+/// Functions that exist, beyond operators; anything else is a mistake that is reported at load.
+const FUNCTIONS: &[&str] = &[
+    "abs",
+    "all",
+    "bool",
+    "bytes",
+    "charAt",
+    "contains",
+    "distinct",
+    "double",
+    "duration",
+    "dyn",
+    "endsWith",
+    "exists",
+    "exists_one",
+    "filter",
+    "flatten",
+    "format",
+    "getDate",
+    "getDayOfMonth",
+    "getDayOfWeek",
+    "getDayOfYear",
+    "getFullYear",
+    "getHours",
+    "getMilliseconds",
+    "getMinutes",
+    "getMonth",
+    "getSeconds",
+    "greatest",
+    "has",
+    "hasValue",
+    "indexOf",
+    "int",
+    "join",
+    "lastIndexOf",
+    "least",
+    "lowerAscii",
+    "map",
+    "matches",
+    "max",
+    "min",
+    "none",
+    "of",
+    "ofNonZeroValue",
+    "or",
+    "orValue",
+    "quote",
+    "range",
+    "replace",
+    "reverse",
+    "size",
+    "slice",
+    "sort",
+    "sortBy",
+    "split",
+    "startsWith",
+    "string",
+    "substring",
+    "timestamp",
+    "trim",
+    "type",
+    "uint",
+    "upperAscii",
+    "value",
+    "optMap",
+    "optFlatMap",
+    "bitAnd",
+    "bitOr",
+    "bitNot",
+    "bitXor",
+    "bitShiftLeft",
+    "bitShiftRight",
+    "ceil",
+    "floor",
+    "isFinite",
+    "isInf",
+    "isNaN",
+    "round",
+    "sign",
+    "sqrt",
+    "trunc",
+];
+
+/// Namespaces of functions, which look like variables in the syntax tree.
+const NAMESPACES: &[&str] = &["math", "strings", "lists", "optional"];
+
+/// Names of types, which may stand where a variable may.
+const TYPES: &[&str] = &[
+    "bool",
+    "int",
+    "uint",
+    "double",
+    "string",
+    "bytes",
+    "list",
+    "map",
+    "null_type",
+    "type",
+];
+
+/// A compiled expression together with its text.
+pub struct Expr {
+    text: String,
+    program: Program,
+}
+
+/// Why a text is not an expression that can run here.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ExprError {
+    /// One sentence.
+    pub message: String,
+    /// Where in the text, in characters from 0; `None` where the whole text is meant.
+    pub column: Option<usize>,
+}
+
+/// An expression had no value for these variables. In a condition this counts as "not met".
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}`: {message}")]
+pub struct EvalError {
+    /// The expression.
+    pub text: String,
+    /// Why, in CEL's words.
+    pub message: String,
+}
+
+impl Expr {
+    /// Compiles `text`, which may read `variables` and nothing else.
+    ///
+    /// # Errors
+    /// Syntax errors, unknown variables and unknown functions, with their place.
+    pub fn compile(text: &str, variables: &[&str]) -> Result<Self, ExprError> {
+        let whole = |message: String| ExprError {
+            message,
+            column: None,
+        };
+        if text.len() > EXPR_BYTES_MAX {
+            return Err(whole(format!(
+                "the expression is {} bytes long; at most {EXPR_BYTES_MAX} are allowed",
+                text.len()
+            )));
+        }
+        let program = ENV.compile(text).map_err(|errors| {
+            errors.errors.first().map_or_else(
+                || whole("this is not a CEL expression".to_owned()),
+                |error| ExprError {
+                    message: first_line(&error.msg),
+                    column: usize::try_from(error.pos.1 - 1).ok(),
+                },
+            )
+        })?;
+        check_names(&program, variables)?;
+        Ok(Self {
+            text: text.to_owned(),
+            program,
+        })
+    }
+
+    /// The text as it was written.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Its value as JSON.
+    ///
+    /// # Errors
+    /// When it has none: a missing field, types that do not fit, a division by zero.
+    pub fn value(&self, vars: &dyn Vars) -> Result<Value, EvalError> {
+        self.run(vars)?
+            .json()
+            .map_err(|_| self.fail("the value has no JSON form"))
+    }
+
+    /// Its value as a truth value.
+    ///
+    /// # Errors
+    /// As [`Expr::value`], and when the value is not a boolean.
+    pub fn truth(&self, vars: &dyn Vars) -> Result<bool, EvalError> {
+        match self.run(vars)? {
+            cel::Value::Bool(flag) => Ok(flag),
+            other => Err(self.fail(&format!("a condition must be true or false, not {other:?}"))),
+        }
+    }
+
+    fn run(&self, vars: &dyn Vars) -> Result<cel::Value, EvalError> {
+        let resolver = Resolver(vars);
+        let mut context = Context::with_env(Arc::clone(&ENV));
+        context.set_variable_resolver(&resolver);
+        self.program
+            .execute(&context)
+            .map_err(|error| self.fail(&error.to_string()))
+    }
+
+    fn fail(&self, message: &str) -> EvalError {
+        EvalError {
+            text: self.text.clone(),
+            message: message.to_owned(),
+        }
+    }
+}
+
+impl fmt::Debug for Expr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Expr({})", self.text)
+    }
+}
+
+impl PartialEq for Expr {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+/// Variables by name, converted when an expression first reads them.
+pub trait Vars: Send + Sync {
+    /// The value of `name`, or `None` where there is no such variable.
+    fn get<'a>(&'a self, name: &str) -> Option<CowVal<'a, 'a>>;
+}
+
+struct Resolver<'v>(&'v dyn Vars);
+
+impl VariableResolver for Resolver<'_> {
+    fn resolve<'b>(&'b self, variable: &str) -> Option<CowVal<'b, 'b>> {
+        self.0.get(variable)
+    }
+}
+
+/// The variables of one event; its data is converted at most once, however many expressions read it.
+pub struct EventVars<'e> {
+    event: &'e Event,
+    data: OnceLock<Box<dyn Val>>,
+    ext: OnceLock<Box<dyn Val>>,
+}
+
+impl<'e> EventVars<'e> {
+    /// The variables of `event`.
+    #[must_use]
+    pub fn new(event: &'e Event) -> Self {
+        Self {
+            event,
+            data: OnceLock::new(),
+            ext: OnceLock::new(),
+        }
+    }
+}
+
+impl Vars for EventVars<'_> {
+    fn get<'a>(&'a self, name: &str) -> Option<CowVal<'a, 'a>> {
+        let text = |text: &'a str| Some(CowVal::owned(CelString::from(text)));
+        match name {
+            "type" => text(&self.event.kind),
+            "source" => text(&self.event.source),
+            "subject" => text(self.event.subject.as_deref().unwrap_or("")),
+            "id" => text(&self.event.id),
+            "time" => {
+                let time = self.event.time.map(|time| time.to_string());
+                Some(CowVal::owned(CelString::from(time.unwrap_or_default())))
+            }
+            "data" => {
+                let data = self.data.get_or_init(|| match &self.event.data {
+                    Data::Json(value) => boxed(value),
+                    Data::None | Data::Binary(_) => boxed(&Value::Null),
+                });
+                Some(CowVal::Borrowed(data.as_ref()))
+            }
+            "ext" => {
+                let ext = self.ext.get_or_init(|| {
+                    let map = self.event.extensions.iter();
+                    boxed(&Value::Object(
+                        map.map(|(name, value)| (name.clone(), value.to_value()))
+                            .collect(),
+                    ))
+                });
+                Some(CowVal::Borrowed(ext.as_ref()))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Named JSON values as variables.
+#[derive(Default)]
+pub struct Scope(Vec<(String, Box<dyn Val>)>);
+
+impl Scope {
+    /// No variables.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a variable.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: &Value) -> Self {
+        self.0.push((name.to_owned(), boxed(value)));
+        self
+    }
+}
+
+impl Vars for Scope {
+    fn get<'a>(&'a self, name: &str) -> Option<CowVal<'a, 'a>> {
+        self.0
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| CowVal::Borrowed(value.as_ref()))
+    }
+}
+
+fn boxed(value: &Value) -> Box<dyn Val> {
+    // Invariant: `to_cel` makes only values that have a boxed form.
+    let boxed: Result<Box<dyn Val>, _> = to_cel(value).try_into();
+    boxed.unwrap_or_else(|_| Box::new(cel::common::types::CelNull))
+}
+
+/// JSON as CEL: whole numbers that fit are `int`, larger ones `uint`, the rest `double`.
+fn to_cel(value: &Value) -> cel::Value {
+    match value {
+        Value::Null => cel::Value::Null,
+        Value::Bool(flag) => cel::Value::Bool(*flag),
+        Value::Number(number) => number
+            .as_i64()
+            .map(cel::Value::Int)
+            .or_else(|| number.as_u64().map(cel::Value::UInt))
+            .unwrap_or_else(|| cel::Value::Float(number.as_f64().unwrap_or(f64::NAN))),
+        Value::String(text) => cel::Value::String(Arc::new(text.clone())),
+        Value::Array(items) => cel::Value::List(Arc::new(items.iter().map(to_cel).collect())),
+        Value::Object(map) => {
+            #[allow(clippy::disallowed_types, reason = "the type CEL takes a map as")]
+            let map: std::collections::HashMap<_, _> = map
+                .iter()
+                .map(|(name, value)| {
+                    let name = cel::objects::Key::String(Arc::new(name.clone()));
+                    (name, to_cel(value))
+                })
+                .collect();
+            cel::Value::Map(cel::objects::Map { map: Arc::new(map) })
+        }
+    }
+}
+
+fn first_line(text: &str) -> String {
+    text.lines().next().unwrap_or_default().to_owned()
+}
+
+fn check_names(program: &Program, variables: &[&str]) -> Result<(), ExprError> {
+    let mut bound = Vec::new();
+    let mut wrong = None;
+    walk(
+        &program.expression(),
+        &mut bound,
+        &mut |id, name, is_function| {
+            let known = if is_function {
+                // Operators and what macros expand to do not start with a letter.
+            let last = name.rsplit('.').next().unwrap_or(name);
+            FUNCTIONS.contains(&last) || !last.starts_with(|c: char| c.is_ascii_alphabetic())
+            } else {
+                variables.contains(&name)
+                    || TYPES.contains(&name)
+                    || NAMESPACES.contains(&name)
+                    || name.starts_with('@')
+            };
+            if !known && wrong.is_none() {
+                wrong = Some((id, name.to_owned(), is_function));
+            }
+        },
+    );
+    let Some((id, name, is_function)) = wrong else {
+        return Ok(());
+    };
+    let (what, among): (_, BTreeSet<&str>) = if is_function {
+        ("function", FUNCTIONS.iter().copied().collect())
+    } else {
+        ("variable", variables.iter().copied().collect())
+    };
+    let hint = closest(&name, &among).map_or_else(
+        || match is_function {
+            true => String::new(),
+            false => format!("; it may read {}", list(&among)),
+        },
+        |near| format!("; did you mean `{near}`?"),
+    );
+    Err(ExprError {
+        message: format!("there is no {what} `{name}` here{hint}"),
+        column: program
+            .source_info()
+            .offset_for(id)
+            .map(|(start, _)| start as usize),
+    })
+}
+
+fn list(names: &BTreeSet<&str>) -> String {
+    let quoted: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
+    quoted.join(", ")
+}
+
+/// The known name closest to `name`, if one is close enough to be a slip of the finger.
+#[must_use]
+pub fn closest<'a>(name: &str, among: &BTreeSet<&'a str>) -> Option<&'a str> {
+    among
+        .iter()
+        .map(|known| (distance(name, known), *known))
+        .filter(|(distance, known)| *distance <= 1 + known.len() / 4)
+        .min()
+        .map(|(_, known)| known)
+}
+
+/// Levenshtein distance, by bytes.
+fn distance(a: &str, b: &str) -> usize {
+    let b = b.as_bytes();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.bytes().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let changed = diagonal + usize::from(x != *y);
+            diagonal = row[j + 1];
+            row[j + 1] = changed.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+type Seen<'f> = dyn FnMut(u64, &str, bool) + 'f;
+
+/// Visits the names an expression reads from outside: variables, and functions.
+fn walk<'e>(node: &'e IdedExpr, bound: &mut Vec<&'e str>, seen: &mut Seen<'_>) {
+    match &node.expr {
+        Ast::Ident(name) => {
+            let plain = name.trim_start_matches('.');
+            if !bound.contains(&plain) {
+                seen(node.id, plain, false);
+            }
+        }
+        Ast::Call(call) => {
+            seen(node.id, &call.func_name, true);
+            for part in call.target.iter().map(AsRef::as_ref).chain(&call.args) {
+                walk(part, bound, seen);
+            }
+        }
+        Ast::Select(select) => walk(&select.operand, bound, seen),
+        Ast::List(list) => list
+            .elements
+            .iter()
+            .for_each(|item| walk(item, bound, seen)),
+        Ast::Map(map) => {
+            for entry in &map.entries {
+                walk_entry(&entry.expr, bound, seen);
+            }
+        }
+        Ast::Struct(made) => {
+            for entry in &made.entries {
+                walk_entry(&entry.expr, bound, seen);
+            }
+        }
+        Ast::Comprehension(comp) => {
+            walk(&comp.iter_range, bound, seen);
+            walk(&comp.accu_init, bound, seen);
+            let outer = bound.len();
+            bound.push(&comp.iter_var);
+            bound.push(&comp.accu_var);
+            bound.extend(comp.iter_var2.as_deref());
+            for part in [&comp.loop_cond, &comp.loop_step, &comp.result] {
+                walk(part, bound, seen);
+            }
+            bound.truncate(outer);
+        }
+        Ast::Unspecified | Ast::Literal(_) => {}
+    }
+}
+
+fn walk_entry<'e>(entry: &'e EntryExpr, bound: &mut Vec<&'e str>, seen: &mut Seen<'_>) {
+    match entry {
+        EntryExpr::StructField(field) => walk(&field.value, bound, seen),
+        EntryExpr::MapEntry(pair) => {
+            walk(&pair.key, bound, seen);
+            walk(&pair.value, bound, seen);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn event() -> Event {
+        Event::from_value(json!({
+            "specversion": "1.0", "id": "1", "source": "/shop", "type": "http.server.request",
+            "partitionkey": "eu",
+            "data": {"service": "checkout", "status": 503, "took": 1.5, "tags": ["a", "b"]}
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn conditions_read_the_event() {
+        let event = event();
+        let vars = EventVars::new(&event);
+        for (text, truth) in [
+            (
+                "type == 'http.server.request' && data.service == 'checkout'",
+                true,
+            ),
+            ("data.status >= 500", true),
+            ("data.took * 2.0 == 3.0", true),
+            ("data.status + 1 == 504", true),
+            ("data.tags.exists(t, t == 'b')", true),
+            ("has(data.missing)", false),
+            ("subject == ''", true),
+            ("ext.partitionkey == 'eu'", true),
+            ("data.service.upperAscii() == 'CHECKOUT'", true),
+            ("math.greatest(data.status, 1) == 503", true),
+            ("data.service.matches('^check')", true),
+        ] {
+            let expr = Expr::compile(text, EVENT_VARS).unwrap_or_else(|e| panic!("{text}: {e}"));
+            assert_eq!(expr.truth(&vars), Ok(truth), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_has_no_value_is_an_error_and_not_false() {
+        let event = event();
+        let vars = EventVars::new(&event);
+        for text in [
+            "data.missing == 1",
+            "data.status",
+            "data.status / 0 > 1",
+            "data.service > 1",
+        ] {
+            let expr = Expr::compile(text, EVENT_VARS).unwrap();
+            assert!(expr.truth(&vars).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn mistakes_are_found_at_load_with_their_place() {
+        for (text, column, part) in [
+            ("data.status >=", None, ""),
+            ("dta.status > 1", Some(0), "did you mean `data`"),
+            ("true && foo == 1", Some(8), "it may read `data`"),
+            ("data.a.startWith('x')", None, "did you mean `startsWith`"),
+        ] {
+            let error = Expr::compile(text, EVENT_VARS).unwrap_err();
+            assert!(error.message.contains(part), "{text}: {error}");
+            if column.is_some() {
+                assert_eq!(error.column, column, "{text}: {error}");
+            }
+        }
+        let long = format!("data.a == '{}'", "x".repeat(EXPR_BYTES_MAX));
+        assert!(Expr::compile(&long, EVENT_VARS).is_err());
+    }
+}

@@ -1,0 +1,261 @@
+//! Values with `${...}` in them: each expression is evaluated once, and its result is never parsed again.
+
+use serde_json::{Map, Value};
+
+use crate::expr::{EvalError, Expr, ExprError, Vars};
+
+/// A JSON value whose strings may hold `${expression}`.
+///
+/// A string that is one expression and nothing else takes the type of its value; anywhere else the value is
+/// written into the text. `$${` stands for a literal `${`.
+#[derive(Debug, PartialEq)]
+pub enum Template {
+    /// No expression in it.
+    Literal(Value),
+    /// One expression and nothing else.
+    Expr(Expr),
+    /// Text with expressions in it.
+    Text(Vec<Segment>),
+    /// A list.
+    List(Vec<Template>),
+    /// An object.
+    Map(Vec<(String, Template)>),
+}
+
+/// A part of a text.
+#[derive(Debug, PartialEq)]
+pub enum Segment {
+    /// As it stands.
+    Literal(String),
+    /// To be evaluated.
+    Expr(Expr),
+}
+
+/// A mistake in a template.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{path}`: {error}")]
+pub struct TemplateError {
+    /// Where in the value, like `argv[1]`; empty for the value itself.
+    pub path: String,
+    /// The text of the expression.
+    pub text: String,
+    /// The mistake.
+    pub error: ExprError,
+}
+
+impl Template {
+    /// Compiles `value`; its expressions may read `variables`.
+    ///
+    /// # Errors
+    /// Every mistake in it, each with its path.
+    pub fn compile(value: &Value, variables: &[&str]) -> Result<Self, Vec<TemplateError>> {
+        let mut errors = Vec::new();
+        let template = compile(value, variables, "", &mut errors);
+        if errors.is_empty() {
+            Ok(template)
+        } else {
+            Err(errors)
+        }
+    }
+
+    /// The value with every expression replaced by what it evaluates to.
+    ///
+    /// # Errors
+    /// When an expression has no value, or one inside a text is a list, an object or null.
+    pub fn render(&self, vars: &dyn Vars) -> Result<Value, EvalError> {
+        match self {
+            Self::Literal(value) => Ok(value.clone()),
+            Self::Expr(expr) => expr.value(vars),
+            Self::Text(segments) => render_text(segments, vars).map(Value::String),
+            Self::List(items) => items.iter().map(|item| item.render(vars)).collect(),
+            Self::Map(entries) => entries
+                .iter()
+                .map(|(name, value)| Ok((name.clone(), value.render(vars)?)))
+                .collect::<Result<Map<_, _>, _>>()
+                .map(Value::Object),
+        }
+    }
+}
+
+fn compile(
+    value: &Value,
+    variables: &[&str],
+    path: &str,
+    errors: &mut Vec<TemplateError>,
+) -> Template {
+    match value {
+        Value::String(text) => match compile_text(text, variables) {
+            Ok(template) => template,
+            Err((text, error)) => {
+                errors.push(TemplateError {
+                    path: path.to_owned(),
+                    text,
+                    error,
+                });
+                Template::Literal(Value::Null)
+            }
+        },
+        Value::Array(items) => {
+            let items = items.iter().enumerate();
+            Template::List(
+                items
+                    .map(|(place, item)| {
+                        compile(item, variables, &format!("{path}[{place}]"), errors)
+                    })
+                    .collect(),
+            )
+        }
+        Value::Object(map) => Template::Map(
+            map.iter()
+                .map(|(name, value)| {
+                    let dot = if path.is_empty() { "" } else { "." };
+                    let path = format!("{path}{dot}{name}");
+                    (name.clone(), compile(value, variables, &path, errors))
+                })
+                .collect(),
+        ),
+        Value::Null | Value::Bool(_) | Value::Number(_) => Template::Literal(value.clone()),
+    }
+}
+
+type TextError = (String, ExprError);
+
+fn compile_text(text: &str, variables: &[&str]) -> Result<Template, TextError> {
+    let mut segments = Vec::new();
+    let mut literal = String::new();
+    let mut rest = text;
+    while let Some(place) = rest.find("${") {
+        if rest[..place].ends_with('$') {
+            literal.push_str(&rest[..place]);
+            literal.push('{');
+            rest = &rest[place + 2..];
+            continue;
+        }
+        literal.push_str(&rest[..place]);
+        let inner = &rest[place + 2..];
+        let end = closing_brace(inner).ok_or_else(|| {
+            let error = ExprError {
+                message: "`${` has no closing `}`; write `$${` for the characters themselves"
+                    .to_owned(),
+                column: Some(text.len() - inner.len() - 2),
+            };
+            (text.to_owned(), error)
+        })?;
+        let expr = Expr::compile(&inner[..end], variables)
+            .map_err(|error| (inner[..end].to_owned(), error))?;
+        if !literal.is_empty() {
+            segments.push(Segment::Literal(std::mem::take(&mut literal)));
+        }
+        segments.push(Segment::Expr(expr));
+        rest = &inner[end + 1..];
+    }
+    literal.push_str(rest);
+    if segments.is_empty() {
+        return Ok(Template::Literal(Value::String(literal)));
+    }
+    if !literal.is_empty() {
+        segments.push(Segment::Literal(literal));
+    }
+    match <[Segment; 1]>::try_from(segments) {
+        Ok([Segment::Expr(expr)]) => Ok(Template::Expr(expr)),
+        Ok([segment]) => Ok(Template::Text(vec![segment])),
+        Err(segments) => Ok(Template::Text(segments)),
+    }
+}
+
+/// Where the brace that closes the expression stands: braces nest, and those in strings do not count.
+fn closing_brace(text: &str) -> Option<usize> {
+    let mut depth = 0_usize;
+    let mut quote = None;
+    let mut escaped = false;
+    for (place, c) in text.char_indices() {
+        match (quote, c) {
+            (Some(_), _) if escaped => escaped = false,
+            (Some(_), '\\') => escaped = true,
+            (Some(open), _) if c == open => quote = None,
+            (Some(_), _) => {}
+            (None, '"' | '\'') => quote = Some(c),
+            (None, '{') => depth += 1,
+            (None, '}') if depth == 0 => return Some(place),
+            (None, '}') => depth -= 1,
+            (None, _) => {}
+        }
+    }
+    None
+}
+
+fn render_text(segments: &[Segment], vars: &dyn Vars) -> Result<String, EvalError> {
+    let mut text = String::new();
+    for segment in segments {
+        match segment {
+            Segment::Literal(literal) => text.push_str(literal),
+            Segment::Expr(expr) => match expr.value(vars)? {
+                Value::String(value) => text.push_str(&value),
+                Value::Number(value) => text.push_str(&value.to_string()),
+                Value::Bool(value) => text.push_str(&value.to_string()),
+                Value::Null | Value::Array(_) | Value::Object(_) => {
+                    return Err(EvalError {
+                        text: expr.text().to_owned(),
+                        message: "inside a text the value must be a string, a number or a boolean"
+                            .to_owned(),
+                    });
+                }
+            },
+        }
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::expr::Scope;
+    use serde_json::json;
+
+    fn check(template: Value, expected: Result<Value, &str>) {
+        let scope = Scope::new().with(
+            "detection",
+            &json!({"key": {"region": "eu"}, "count": 3, "list": [1], "text": "${detection.count}"}),
+        );
+        let rendered = Template::compile(&template, &["detection"])
+            .map_err(|errors| errors[0].to_string())
+            .and_then(|template| template.render(&scope).map_err(|error| error.to_string()));
+        match (rendered, expected) {
+            (Ok(value), Ok(expected)) => assert_eq!(value, expected),
+            (Err(error), Err(part)) => assert!(error.contains(part), "{error}"),
+            (rendered, _) => panic!("{template}: {rendered:?}"),
+        }
+    }
+
+    #[test]
+    fn expressions_are_evaluated_once() {
+        check(json!("plain"), Ok(json!("plain")));
+        check(json!("${detection.count}"), Ok(json!(3)));
+        check(json!("n=${detection.count}!"), Ok(json!("n=3!")));
+        check(json!("${detection.list}"), Ok(json!([1])));
+        check(json!(["${detection.key.region}", 1]), Ok(json!(["eu", 1])));
+        check(
+            json!({"a": {"b": "${'}' + \"{\"}x"}}),
+            Ok(json!({"a": {"b": "}{x"}})),
+        );
+        check(json!("${ {'a': 1}.a }"), Ok(json!(1)));
+        check(
+            json!("$${detection.count}"),
+            Ok(json!("${detection.count}")),
+        );
+        // What an event says is data: it is not looked at again.
+        check(json!("${detection.text}"), Ok(json!("${detection.count}")));
+        check(
+            json!("say ${detection.text}"),
+            Ok(json!("say ${detection.count}")),
+        );
+    }
+
+    #[test]
+    fn mistakes_say_where() {
+        check(json!({"argv": ["a", "${nope}"]}), Err("argv[1]"));
+        check(json!("${detection.count"), Err("no closing"));
+        check(json!("x ${detection.list}"), Err("inside a text"));
+        check(json!("${detection.missing}"), Err("missing"));
+    }
+}
