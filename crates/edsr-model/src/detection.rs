@@ -58,12 +58,18 @@ impl fmt::Display for Scalar {
     }
 }
 
-/// What a detector runs one state machine per: named values, in the order of the detector's `by`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
-#[serde(transparent)]
+/// What a detector runs one state machine per: named values, sorted by name. In JSON, an object.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Key(pub Vec<(String, Scalar)>);
 
 impl Key {
+    /// The key with these parts, sorted by name.
+    #[must_use]
+    pub fn new(mut parts: Vec<(String, Scalar)>) -> Self {
+        parts.sort();
+        Self(parts)
+    }
+
     /// The key as a JSON object, for expressions.
     #[must_use]
     pub fn to_value(&self) -> Value {
@@ -73,6 +79,19 @@ impl Key {
                 .map(|(name, value)| (name.clone(), value.to_value()))
                 .collect(),
         )
+    }
+}
+
+impl Serialize for Key {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
+    }
+}
+
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let parts = BTreeMap::<String, Scalar>::deserialize(deserializer)?;
+        Ok(Self(parts.into_iter().collect()))
     }
 }
 

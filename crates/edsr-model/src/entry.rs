@@ -104,6 +104,8 @@ pub enum Fact {
     NodeStarted {
         /// Program version.
         version: String,
+        /// The last entry that was durable when it started: calls intended by then may have been made.
+        durable: Seq,
     },
     /// Stated: a bundle came into force at this place of the event log.
     BundleActivated {
@@ -303,6 +305,7 @@ mod tests {
             Fact::Note { text: "x".into() },
             Fact::NodeStarted {
                 version: "1".into(),
+                durable: Seq(7),
             },
             Fact::ExecutionEnded {
                 execution: ExecutionId::derive([b"x".as_slice()]),
