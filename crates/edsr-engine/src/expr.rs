@@ -383,8 +383,8 @@ fn check_names(program: &Program, variables: &[&str]) -> Result<(), ExprError> {
         &mut |id, name, is_function| {
             let known = if is_function {
                 // Operators and what macros expand to do not start with a letter.
-            let last = name.rsplit('.').next().unwrap_or(name);
-            FUNCTIONS.contains(&last) || !last.starts_with(|c: char| c.is_ascii_alphabetic())
+                let last = name.rsplit('.').next().unwrap_or(name);
+                FUNCTIONS.contains(&last) || !last.starts_with(|c: char| c.is_ascii_alphabetic())
             } else {
                 variables.contains(&name)
                     || TYPES.contains(&name)

@@ -1,6 +1,31 @@
-//! The pure core of edsr.
+//! The pure core of edsr. Its modules are the path of an event:
+//!
+//! | module | in | out | question |
+//! |---|---|---|---|
+//! | [`admit`] | event | event | was it taken before? |
+//! | `detect` | event, time | signal | what is wrong? |
+//! | `decide` | plan | decision | may we act, and why? |
+//! | `execute` | decision | intents | what is done, repeated, undone, verified? |
+//! | [`drive`] | entries | appends, calls | what may leave, and when? |
+//!
+//! There is no clock, no I/O, no randomness and no hash-map order in here, so the same events and stated facts
+//! always lead to the same entries: live, after a crash, in replay and in simulation.
 
+pub mod admit;
 pub mod bundle;
+mod decide;
+mod detect;
+pub mod drive;
+mod engine;
+mod execute;
 pub mod expr;
 pub mod policy;
+mod respond;
+mod state;
 pub mod template;
+
+pub use decide::STARTS_MAX;
+pub use detect::{DISTINCT_MAX, DetectorCounters, UPDATE_EVERY};
+pub use engine::{CAUSE_MEMORY, CAUSES_MAX, Engine, Input, Output, Refusal};
+pub use execute::{OUTCOME_GRACE, UNKNOWN_REPEATS_MAX};
+pub use respond::{ROUNDS_MAX, WAITING_MAX};

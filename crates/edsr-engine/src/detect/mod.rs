@@ -1,0 +1,512 @@
+//! Detect: where did the system stop behaving?
+//!
+//! Every (detector, key) has a small state machine of its own, fed in log order. A detector kind is one file with
+//! its settings' meaning, its state and its step. This module has no way to reach an actuator.
+
+mod absent;
+mod count;
+mod life;
+mod matching;
+mod ratio;
+mod reading;
+mod window;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use edsr_model::detection::EVIDENCE_LSNS_MAX;
+use edsr_model::{DetectionId, Digest, Evidence, Key, Record, Scalar, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::bundle::{Detector, Kind};
+use crate::expr::{EventVars, Vars};
+use absent::AbsentState;
+use count::CountState;
+pub use count::DISTINCT_MAX;
+pub use life::UPDATE_EVERY;
+use life::{Change, Life};
+use matching::MatchState;
+use ratio::RatioState;
+use reading::Reading;
+
+/// What detection found out.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Signal {
+    /// Name of the detector.
+    pub(crate) detector: String,
+    /// The key.
+    pub(crate) key: Key,
+    /// What it rests on.
+    pub(crate) evidence: Evidence,
+    /// What happened to the detection.
+    pub(crate) turn: Turn,
+}
+
+/// What happened to a detection.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Turn {
+    /// It opens; the engine names it with [`DetectState::opened`].
+    Opens {
+        since: Timestamp,
+        depth: u32,
+        correlation: Option<String>,
+    },
+    /// It still holds.
+    Updates(DetectionId),
+    /// It is over, and why.
+    Resolves(DetectionId, &'static str),
+}
+
+/// Where all detectors stand.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct DetectState {
+    detectors: BTreeMap<String, DetectorState>,
+    #[serde(skip)]
+    timers: BTreeSet<(Timestamp, String, Key)>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct DetectorState {
+    hash: Digest,
+    keys: BTreeMap<Key, KeyState>,
+    counters: DetectorCounters,
+}
+
+/// How a detector is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct DetectorCounters {
+    /// Events that concerned it.
+    pub events: u64,
+    /// Events for which one of its expressions had no value.
+    pub errors: u64,
+    /// Keys that gave way because there were too many.
+    pub evicted: u64,
+    /// Events that were not counted because no key could give way.
+    pub refused: u64,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct KeyState {
+    machine: Machine,
+    life: Life,
+    seen_at: Timestamp,
+    wake: Option<Timestamp>,
+    evidence: Evidence,
+    /// How many actions of ours lay behind each of the latest events of the evidence.
+    depths: VecDeque<u32>,
+    correlation: Option<String>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+enum Machine {
+    Match(MatchState),
+    Count(CountState),
+    Ratio(RatioState),
+    Absent(AbsentState),
+}
+
+impl DetectState {
+    /// Puts these detectors into force. One whose document did not change keeps its state; whatever was open for
+    /// another is over.
+    pub(crate) fn activate(&mut self, detectors: &[Detector], now: Timestamp) -> Vec<Signal> {
+        let mut signals = Vec::new();
+        let kept: BTreeMap<_, _> = detectors.iter().map(|d| (&d.name, d.hash)).collect();
+        let old = std::mem::take(&mut self.detectors);
+        for (name, state) in old {
+            if kept.get(&name) == Some(&state.hash) {
+                self.detectors.insert(name, state);
+                continue;
+            }
+            for (key, state) in state.keys {
+                if let Some(id) = state.life.open() {
+                    signals.push(Signal {
+                        detector: name.clone(),
+                        key,
+                        turn: Turn::Resolves(id.clone(), "detector-changed"),
+                        evidence: state.evidence,
+                    });
+                }
+            }
+        }
+        for detector in detectors {
+            if !self.detectors.contains_key(&detector.name) {
+                self.start(detector, now);
+            }
+        }
+        self.rebuild_timers();
+        signals
+    }
+
+    /// Rebuilds what is derived from the rest, after the state was read from a snapshot.
+    pub(crate) fn rebuild_timers(&mut self) {
+        self.timers = self
+            .detectors
+            .iter()
+            .flat_map(|(name, state)| {
+                let keys = state.keys.iter();
+                keys.filter_map(|(key, state)| Some((state.wake?, name.clone(), key.clone())))
+            })
+            .collect();
+    }
+
+    /// When something may change without any event.
+    pub(crate) fn next_wake(&self) -> Option<Timestamp> {
+        self.timers.first().map(|(at, ..)| *at)
+    }
+
+    /// Shows an event to every detector.
+    pub(crate) fn event(
+        &mut self,
+        detectors: &[Detector],
+        record: &Record,
+        depth: u32,
+    ) -> Vec<Signal> {
+        let vars = EventVars::new(&record.event);
+        let mut signals = Vec::new();
+        for detector in detectors {
+            if let Some(signal) = self.offer(detector, record, &vars, depth) {
+                signals.push(signal);
+            }
+        }
+        signals
+    }
+
+    /// Looks at the earliest key that wanted to be woken by `now`.
+    pub(crate) fn wake(&mut self, detectors: &[Detector], now: Timestamp) -> Option<Signal> {
+        let (_, name, key) = self.timers.pop_first()?;
+        let detector = detectors.iter().find(|detector| detector.name == name)?;
+        let state = self.detectors.get_mut(&name)?;
+        let entry = state.keys.get_mut(&key)?;
+        entry.wake = None;
+        let change = entry.read(detector, now);
+        self.settle(detector, key, change)
+    }
+
+    /// Names the detection that just opened for a key.
+    pub(crate) fn opened(&mut self, detector: &str, key: &Key, id: DetectionId, now: Timestamp) {
+        let state = self.detectors.get_mut(detector);
+        if let Some(state) = state.and_then(|state| state.keys.get_mut(key)) {
+            state.life = Life::Open {
+                id,
+                told_at: now,
+                clearing: None,
+            };
+        }
+    }
+
+    /// Reads a key again right after its detection opened: a pulse begins to fade, a condition may have gone.
+    pub(crate) fn reread(
+        &mut self,
+        detector: &Detector,
+        key: &Key,
+        now: Timestamp,
+    ) -> Option<Signal> {
+        let state = self.detectors.get_mut(&detector.name)?;
+        let entry = state.keys.get_mut(key)?;
+        entry.release(detector);
+        let change = entry.read(detector, now);
+        self.settle(detector, key.clone(), change)
+    }
+
+    /// How each detector is doing, with its number of live keys.
+    pub(crate) fn counters(&self) -> impl Iterator<Item = (&str, DetectorCounters, usize)> {
+        self.detectors
+            .iter()
+            .map(|(name, state)| (name.as_str(), state.counters, state.keys.len()))
+    }
+
+    fn start(&mut self, detector: &Detector, now: Timestamp) {
+        let mut keys = BTreeMap::new();
+        let expected: &[Key] = match &detector.kind {
+            Kind::Absent(spec) if !spec.keys.is_empty() => &spec.keys,
+            // Without `by` there is one key, which is known from the start.
+            _ if detector.by.is_empty() => &[Key(Vec::new())],
+            _ => &[],
+        };
+        for key in expected {
+            let mut state = KeyState::new(detector, now);
+            if let Kind::Absent(spec) = &detector.kind
+                && spec.after.is_none()
+            {
+                state.machine = Machine::Absent(AbsentState::armed(now));
+            }
+            let _ = state.read(detector, now);
+            keys.insert(key.clone(), state);
+        }
+        let state = DetectorState {
+            hash: detector.hash,
+            keys,
+            counters: DetectorCounters::default(),
+        };
+        self.detectors.insert(detector.name.clone(), state);
+    }
+
+    fn offer(
+        &mut self,
+        detector: &Detector,
+        record: &Record,
+        vars: &EventVars<'_>,
+        depth: u32,
+    ) -> Option<Signal> {
+        let state = self.detectors.get_mut(&detector.name)?;
+        let key = match concerns(detector, vars) {
+            Ok(Some(key)) => key,
+            Ok(None) => return None,
+            Err(()) => {
+                state.counters.errors += 1;
+                return None;
+            }
+        };
+        if !state.keys.contains_key(&key) && !state.room_for(detector, &key, &mut self.timers) {
+            return None;
+        }
+        let entry = state
+            .keys
+            .entry(key.clone())
+            .or_insert_with(|| KeyState::new(detector, record.at));
+        let counted = match entry.event(detector, vars, record.at) {
+            Ok(counted) => counted,
+            Err(()) => {
+                state.counters.errors += 1;
+                false
+            }
+        };
+        state.counters.events += 1;
+        entry.seen_at = record.at;
+        if counted {
+            entry.note(record, depth);
+        }
+        let mut change = entry.read(detector, record.at);
+        if entry.life.open().is_some() && entry.release(detector) {
+            let after = entry.read(detector, record.at);
+            change.wake = after.wake;
+            if matches!(after.change, Change::Resolve) {
+                change.change = after.change;
+            }
+        }
+        self.settle(detector, key, change)
+    }
+
+    /// Files the next wake-up of a key and says what there is to tell.
+    fn settle(&mut self, detector: &Detector, key: Key, change: Outlook) -> Option<Signal> {
+        let state = self.detectors.get_mut(&detector.name)?;
+        let entry = state.keys.get_mut(&key)?;
+        let wake = change.wake;
+        if entry.wake != wake {
+            if let Some(old) = entry.wake.take() {
+                self.timers
+                    .remove(&(old, detector.name.clone(), key.clone()));
+            }
+            entry.wake = wake;
+        }
+        if let Some(wake) = wake {
+            self.timers
+                .insert((wake, detector.name.clone(), key.clone()));
+        }
+        let turn = match change.change {
+            Change::None => None,
+            Change::Open { since } => Some(Turn::Opens {
+                since,
+                depth: entry.depths.iter().copied().max().unwrap_or(0),
+                correlation: entry.correlation.clone(),
+            }),
+            Change::Update => change.open.map(Turn::Updates),
+            Change::Resolve => change.open.map(|id| Turn::Resolves(id, "cleared")),
+        };
+        let signal = turn.map(|turn| Signal {
+            detector: detector.name.clone(),
+            key: key.clone(),
+            evidence: entry.evidence.clone(),
+            turn,
+        });
+        if matches!(change.change, Change::Resolve) {
+            entry.forget_evidence();
+        }
+        if entry.is_spent(detector) {
+            state.keys.remove(&key);
+        }
+        signal
+    }
+}
+
+/// What a key looks like after it was read.
+struct Outlook {
+    change: Change,
+    /// The detection that was open before.
+    open: Option<DetectionId>,
+    wake: Option<Timestamp>,
+}
+
+impl DetectorState {
+    /// Makes room for one more key; `false` where the key is not wanted or nothing can give way.
+    fn room_for(
+        &mut self,
+        detector: &Detector,
+        key: &Key,
+        timers: &mut BTreeSet<(Timestamp, String, Key)>,
+    ) -> bool {
+        if let Kind::Absent(spec) = &detector.kind
+            && !spec.keys.is_empty()
+            && !spec.keys.contains(key)
+        {
+            return false;
+        }
+        if self.keys.len() < detector.keys_max.max(1) {
+            return true;
+        }
+        // The longest idle sixteenth goes at once, so that the cost of looking for it is shared.
+        let mut idle: Vec<_> = self
+            .keys
+            .iter()
+            .filter(|(_, state)| matches!(state.life, Life::Idle))
+            .map(|(key, state)| (state.seen_at, key.clone()))
+            .collect();
+        idle.sort();
+        idle.truncate((detector.keys_max / 16).max(1));
+        for (_, key) in &idle {
+            if let Some(state) = self.keys.remove(key)
+                && let Some(wake) = state.wake
+            {
+                timers.remove(&(wake, detector.name.clone(), key.clone()));
+            }
+        }
+        self.counters.evicted += idle.len() as u64;
+        self.counters.refused += u64::from(idle.is_empty());
+        !idle.is_empty()
+    }
+}
+
+impl KeyState {
+    fn new(detector: &Detector, at: Timestamp) -> Self {
+        Self {
+            machine: match &detector.kind {
+                Kind::Match(_) => Machine::Match(MatchState::default()),
+                Kind::Count(_) => Machine::Count(CountState::new(at)),
+                Kind::Ratio(_) => Machine::Ratio(RatioState::new(at)),
+                Kind::Absent(_) => Machine::Absent(AbsentState::default()),
+            },
+            life: Life::Idle,
+            seen_at: at,
+            wake: None,
+            evidence: Evidence::default(),
+            depths: VecDeque::new(),
+            correlation: None,
+        }
+    }
+
+    fn event(&mut self, detector: &Detector, vars: &dyn Vars, at: Timestamp) -> Result<bool, ()> {
+        match (&mut self.machine, &detector.kind) {
+            (Machine::Match(machine), Kind::Match(spec)) => machine.event(spec, vars),
+            (Machine::Count(machine), Kind::Count(spec)) => machine.event(spec, vars, at),
+            (Machine::Ratio(machine), Kind::Ratio(spec)) => machine.event(spec, vars, at),
+            (Machine::Absent(machine), Kind::Absent(spec)) => machine.event(spec, vars, at),
+            // Invariant: state is kept only while the detector's hash stays the same, so the kinds agree.
+            _ => Ok(false),
+        }
+        .map_err(|_| ())
+    }
+
+    fn note(&mut self, record: &Record, depth: u32) {
+        if matches!(self.life, Life::Idle) && self.machine_is_calm() {
+            self.forget_evidence();
+        }
+        if matches!(self.life, Life::Idle) && self.evidence.lsns.len() >= EVIDENCE_LSNS_MAX {
+            // Nothing has begun yet, so the first event is no more telling than the others.
+            self.evidence.lsns.pop_front();
+        }
+        self.evidence.note(record.lsn, record.at);
+        if self.depths.len() >= EVIDENCE_LSNS_MAX {
+            self.depths.pop_front();
+        }
+        self.depths.push_back(depth);
+        if self.correlation.is_none() {
+            let correlation = record
+                .event
+                .extension_str(edsr_model::event::EXT_CORRELATION);
+            self.correlation = correlation.map(ToOwned::to_owned);
+        }
+    }
+
+    /// Whether what was noted before belongs to something that is over.
+    const fn machine_is_calm(&self) -> bool {
+        match &self.machine {
+            Machine::Match(_) => true,
+            // What stands in a window may still be evidence.
+            Machine::Count(_) | Machine::Ratio(_) => false,
+            Machine::Absent(machine) => machine.is_idle(),
+        }
+    }
+
+    fn forget_evidence(&mut self) {
+        self.evidence = Evidence::default();
+        self.depths.clear();
+        self.correlation = None;
+    }
+
+    /// Ends a pulse, where the detector's events are pulses.
+    fn release(&mut self, detector: &Detector) -> bool {
+        match (&mut self.machine, &detector.kind) {
+            (Machine::Match(machine), Kind::Match(spec)) if MatchState::is_pulse(spec) => {
+                machine.release();
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn read(&mut self, detector: &Detector, now: Timestamp) -> Outlook {
+        let reading = match (&mut self.machine, &detector.kind) {
+            (Machine::Match(machine), Kind::Match(_)) => machine.read(),
+            (Machine::Count(machine), Kind::Count(spec)) => machine.read(spec, now),
+            (Machine::Ratio(machine), Kind::Ratio(spec)) => machine.read(spec, now),
+            (Machine::Absent(machine), Kind::Absent(spec)) => machine.read(spec, now),
+            _ => Reading::default(),
+        };
+        let open = self.life.open().cloned();
+        let (change, due) = self
+            .life
+            .step(&reading, now, detector.hold_for, detector.keep_for);
+        self.evidence.figures.clone_from(&reading.figures);
+        if matches!(change, Change::Open { .. }) && self.evidence.lsns.is_empty() {
+            self.evidence.at = now;
+        }
+        if matches!(detector.kind, Kind::Absent(_)) && reading.bad {
+            // What is missing is seen now; the last event only says since when.
+            self.evidence.at = now;
+        }
+        let reading = reading.earlier(due);
+        Outlook {
+            change,
+            open,
+            wake: reading.wake,
+        }
+    }
+
+    /// Whether the key can be forgotten: nothing is open, nothing is counted, nothing is waited for.
+    fn is_spent(&self, detector: &Detector) -> bool {
+        if !matches!(self.life, Life::Idle) || detector.by.is_empty() {
+            return false;
+        }
+        match (&self.machine, &detector.kind) {
+            (Machine::Match(machine), _) => machine.is_idle(),
+            (Machine::Count(machine), Kind::Count(spec)) => machine.is_idle(spec),
+            (Machine::Ratio(machine), _) => machine.is_idle(),
+            (Machine::Absent(machine), _) => machine.is_idle(),
+            _ => true,
+        }
+    }
+}
+
+/// The key an event has for a detector; `None` where the detector does not concern it.
+fn concerns(detector: &Detector, vars: &EventVars<'_>) -> Result<Option<Key>, ()> {
+    if let Some(on) = &detector.on
+        && !on.truth(vars).map_err(|_| ())?
+    {
+        return Ok(None);
+    }
+    let mut parts = Vec::with_capacity(detector.by.len());
+    for (name, expr) in &detector.by {
+        let value = expr.value(vars).map_err(|_| ())?;
+        parts.push((name.clone(), Scalar::from_value(&value).ok_or(())?));
+    }
+    Ok(Some(Key::new(parts)))
+}

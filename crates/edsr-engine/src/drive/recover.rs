@@ -1,0 +1,175 @@
+//! Recovery: fold the two logs again from a snapshot, and hold every entry that is derived against the journal.
+//!
+//! Recovery is replay: what the journal holds already is compared and not written again, what it does not hold yet
+//! is new. Calls whose intents are in the journal are never handed out here, so recovering cannot act twice.
+
+use std::collections::VecDeque;
+
+use edsr_model::{Draft, Entry, Lsn, Record, Seq};
+
+use crate::engine::{Engine, Input, Output};
+
+/// The journal says something else than what follows from the events.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Broken {
+    /// An entry differs from what is derived in its place.
+    #[error(
+        "entry {seq} of the journal ({recorded}) is not what follows from the events and bundles on record ({derived})"
+    )]
+    Differs {
+        /// The entry.
+        seq: Seq,
+        /// What kind the journal holds.
+        recorded: &'static str,
+        /// What kind follows.
+        derived: &'static str,
+        /// Both in full.
+        detail: Box<(Draft, Draft)>,
+    },
+    /// An entry is on record that nothing leads to.
+    #[error("nothing on record leads to entry {seq} of the journal ({recorded})")]
+    Unexplained {
+        /// The entry.
+        seq: Seq,
+        /// Its kind.
+        recorded: &'static str,
+    },
+    /// A stated fact on record is refused.
+    #[error("entry {seq} of the journal cannot be taken: {refusal}")]
+    Refused {
+        /// The entry.
+        seq: Seq,
+        /// Why.
+        refusal: String,
+    },
+}
+
+/// An engine that has caught up with both logs.
+#[derive(Debug)]
+pub struct Recovered {
+    /// The engine.
+    pub engine: Engine,
+    /// What it derived that is not in the journal yet.
+    pub output: Output,
+}
+
+/// A recovery under way.
+#[derive(Debug)]
+pub struct Recovery {
+    engine: Engine,
+    expected: VecDeque<Entry>,
+    fresh: Output,
+    /// The last entry of the journal.
+    head: Seq,
+}
+
+impl Recovery {
+    /// Starts from an engine (new, or restored from a snapshot) and the entries after its own last one, in order.
+    #[must_use]
+    pub fn new(engine: Engine, tail: Vec<Entry>) -> Self {
+        let head = tail.last().map_or(engine.seq(), |entry| entry.draft.seq);
+        Self {
+            engine,
+            expected: tail.into(),
+            fresh: Output::default(),
+            head,
+        }
+    }
+
+    /// The event that is wanted next.
+    #[must_use]
+    pub fn wants(&self) -> Lsn {
+        self.engine.lsn().next()
+    }
+
+    /// Takes the next event of the log in.
+    ///
+    /// # Errors
+    /// When the journal does not fit.
+    pub fn event(&mut self, record: Record) -> Result<(), Broken> {
+        self.state_facts_before(record.lsn)?;
+        self.apply(Input::Event(record))
+    }
+
+    /// No more events: takes in what the journal holds beyond them.
+    ///
+    /// # Errors
+    /// When the journal does not fit.
+    pub fn finish(mut self) -> Result<Recovered, Broken> {
+        self.state_facts_before(Lsn(u64::MAX))?;
+        if let Some(last) = self.expected.back() {
+            let at = last.draft.at;
+            self.apply(Input::Tick(at))?;
+        }
+        if let Some(entry) = self.expected.front() {
+            return Err(Broken::Unexplained {
+                seq: entry.draft.seq,
+                recorded: entry.draft.fact.kind(),
+            });
+        }
+        Ok(Recovered {
+            engine: self.engine,
+            output: self.fresh,
+        })
+    }
+
+    /// Facts that were stated before an event are taken in before it.
+    fn state_facts_before(&mut self, lsn: Lsn) -> Result<(), Broken> {
+        while let Some(draft) = self.next_stated(lsn) {
+            self.engine
+                .check(&draft.fact)
+                .map_err(|refusal| Broken::Refused {
+                    seq: draft.seq,
+                    refusal: refusal.to_string(),
+                })?;
+            self.apply(Input::Stated {
+                at: draft.at,
+                actor: draft.actor,
+                fact: draft.fact,
+            })?;
+        }
+        Ok(())
+    }
+
+    fn next_stated(&self, before: Lsn) -> Option<Draft> {
+        let stated = self
+            .expected
+            .iter()
+            .find(|entry| entry.draft.fact.is_stated())?;
+        (stated.draft.lsn < before).then(|| stated.draft.clone())
+    }
+
+    fn apply(&mut self, input: Input) -> Result<(), Broken> {
+        let output = self.engine.apply(input);
+        for draft in output.drafts {
+            self.hold_against_journal(draft)?;
+        }
+        let head = self.head;
+        let calls = output.calls.into_iter();
+        self.fresh
+            .calls
+            .extend(calls.filter(|(seq, _)| *seq > head));
+        Ok(())
+    }
+
+    fn hold_against_journal(&mut self, draft: Draft) -> Result<(), Broken> {
+        let Some(entry) = self.expected.pop_front() else {
+            self.fresh.drafts.push(draft);
+            return Ok(());
+        };
+        if same(&entry.draft, &draft) {
+            return Ok(());
+        }
+        Err(Broken::Differs {
+            seq: entry.draft.seq,
+            recorded: entry.draft.fact.kind(),
+            derived: draft.fact.kind(),
+            detail: Box::new((entry.draft, draft)),
+        })
+    }
+}
+
+/// Compares as written, since that is what is on record.
+fn same(recorded: &Draft, derived: &Draft) -> bool {
+    serde_json::to_vec(recorded).ok() == serde_json::to_vec(derived).ok()
+}

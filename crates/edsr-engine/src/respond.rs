@@ -1,0 +1,454 @@
+//! From a finding to an answer: detections open and resolve, plans are made and judged, and judged again when what
+//! stood against them has passed.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use edsr_model::{
+    Actor, Cause, Decision, DecisionId, Detection, DetectionId, DetectionState, ExecutionStatus,
+    Fact, IncidentId, Key, PlanHash, Reason, TargetRef, Timestamp, Verdict,
+};
+use serde_json::Value;
+
+use crate::bundle::Detector;
+use crate::decide::{Case, detection_value, judge, make_plan, passes, wants_otherwise};
+use crate::detect::{Signal, Turn};
+use crate::engine::Engine;
+use crate::expr::Scope;
+use crate::state::{OpenDetection, OpenIncident, Proposal, Waiting, group_of_target};
+
+/// How often a plan that has to wait is judged at most.
+pub const ROUNDS_MAX: u32 = 100;
+
+/// The most plans that wait, and the most that wait for a person.
+pub const WAITING_MAX: usize = 10_000;
+
+impl Engine {
+    pub(crate) fn signal(&mut self, signal: Signal, cause: Cause) {
+        match signal.turn.clone() {
+            Turn::Opens {
+                since,
+                depth,
+                correlation,
+            } => self.open(&signal, since, depth, correlation, cause),
+            Turn::Updates(id) => self.update(&id, signal, cause),
+            Turn::Resolves(id, resolution) => self.resolve(&id, signal, resolution, cause),
+        }
+    }
+
+    fn open(
+        &mut self,
+        signal: &Signal,
+        since: Timestamp,
+        depth: u32,
+        correlation: Option<String>,
+        cause: Cause,
+    ) {
+        let bundle = Arc::clone(&self.bundle);
+        let Some(detector) = bundle.detectors.iter().find(|d| d.name == signal.detector) else {
+            return;
+        };
+        let now = self.state.now;
+        let id = self.name_detection(&detector.name, &signal.key);
+        let mut detection = Detection {
+            id: id.clone(),
+            incident: IncidentId::derive([id.as_str().as_bytes()]),
+            detector: detector.name.clone(),
+            owner: detector.owner.clone(),
+            key: signal.key.clone(),
+            severity: detector.severity,
+            state: DetectionState::Open,
+            since,
+            opened_at: now,
+            resolved_at: None,
+            resolution: None,
+            evidence: signal.evidence.clone(),
+            depth,
+            correlation,
+            bundle: bundle.hash,
+        };
+        detection.evidence.text = summary(detector, &detection);
+        let group = self.group(detector, &detection);
+        detection.incident = self.join_incident(&group, &detection);
+        self.state
+            .detect
+            .opened(&detector.name, &signal.key, id.clone(), now);
+        let fact = Fact::DetectionOpened(detection.clone());
+        let seq = self.emit(fact, Some(cause), Some(detection.incident.to_string()));
+        self.state.detections.insert(
+            id.clone(),
+            OpenDetection {
+                detection,
+                seq,
+                group,
+                otherwise_asked: BTreeSet::new(),
+            },
+        );
+        for playbook in &detector.respond {
+            self.respond(&id, playbook, Cause::Entry(seq));
+        }
+        // A pulse begins to fade right away.
+        if let Some(signal) = self.state.detect.reread(detector, &signal.key, now) {
+            self.signal(signal, cause);
+        }
+    }
+
+    fn update(&mut self, id: &DetectionId, signal: Signal, cause: Cause) {
+        let Some(open) = self.state.detections.get_mut(id) else {
+            return;
+        };
+        let text = std::mem::take(&mut open.detection.evidence.text);
+        open.detection.evidence = signal.evidence;
+        open.detection.evidence.text = text;
+        let detection = open.detection.clone();
+        let fact = Fact::DetectionUpdated {
+            detection: id.clone(),
+            severity: detection.severity,
+            evidence: detection.evidence,
+        };
+        self.emit(fact, Some(cause), Some(detection.incident.to_string()));
+    }
+
+    fn resolve(&mut self, id: &DetectionId, signal: Signal, resolution: &str, cause: Cause) {
+        let now = self.state.now;
+        let Some(open) = self.state.detections.get_mut(id) else {
+            return;
+        };
+        let detection = &mut open.detection;
+        detection.state = DetectionState::Resolved;
+        detection.resolved_at = Some(now);
+        detection.resolution = Some(resolution.to_owned());
+        let text = std::mem::take(&mut detection.evidence.text);
+        detection.evidence = signal.evidence;
+        detection.evidence.text = text;
+        let fact = Fact::DetectionResolved {
+            detection: id.clone(),
+            resolution: resolution.to_owned(),
+            evidence: detection.evidence.clone(),
+        };
+        let correlation = detection.incident.to_string();
+        self.emit(fact, Some(cause), Some(correlation));
+        self.state
+            .waiting
+            .retain(|(detection, _), _| detection != id);
+        self.state
+            .proposals
+            .retain(|_, proposal| proposal.plan.detection.as_ref() != Some(id));
+        self.detection_changed(id);
+        self.forget_if_over(id);
+    }
+
+    /// Runs that answer a detection look again: it may be the proof, or there may be nothing left to repair.
+    fn detection_changed(&mut self, id: &DetectionId) {
+        let runs = self.state.executions.values();
+        let runs: Vec<_> = runs
+            .filter(|run| run.plan.detection.as_ref() == Some(id))
+            .map(|run| (run.id.clone(), run.status, run.untouched()))
+            .collect();
+        for (run, status, untouched) in runs {
+            if status == ExecutionStatus::Verifying {
+                self.check_verification(&run);
+            } else if untouched {
+                let reason = "the detection was resolved before the first step".to_owned();
+                self.end_execution(&run, ExecutionStatus::Cancelled, reason);
+            }
+        }
+    }
+
+    /// Forgets a detection that is over and that no run answers any more; and with the last one, its incident.
+    pub(crate) fn forget_if_over(&mut self, id: &DetectionId) {
+        let answered = self
+            .state
+            .executions
+            .values()
+            .any(|run| run.plan.detection.as_ref() == Some(id));
+        if answered || self.detection_is_open(id) {
+            return;
+        }
+        let Some(open) = self.state.detections.remove(id) else {
+            return;
+        };
+        if let Some(incident) = self.state.incidents.get_mut(&open.group) {
+            incident.detections.remove(id);
+            if incident.detections.is_empty() {
+                self.state.incidents.remove(&open.group);
+            }
+        }
+    }
+
+    fn name_detection(&mut self, detector: &str, key: &Key) -> DetectionId {
+        let ordinal = self.next_ordinal().to_be_bytes();
+        let at = self.state.now.as_micros().to_be_bytes();
+        let key = key.to_string();
+        DetectionId::derive([
+            detector.as_bytes(),
+            key.as_bytes(),
+            at.as_slice(),
+            ordinal.as_slice(),
+        ])
+    }
+
+    /// What holds an incident together: the target of the first playbook, else a correlation id, else the key.
+    fn group(&self, detector: &Detector, detection: &Detection) -> String {
+        let scope = Scope::new().with("detection", &detection_value(detection));
+        let target = detector
+            .respond
+            .first()
+            .and_then(|name| self.bundle.playbooks.get(name))
+            .and_then(|playbook| playbook.target.render(&scope).ok())
+            .and_then(|value| value.as_str()?.parse::<TargetRef>().ok());
+        match (target, &detection.correlation) {
+            (Some(target), _) => group_of_target(&target),
+            (None, Some(correlation)) => format!("correlation:{correlation}"),
+            (None, None) => format!("detector:{}:{}", detection.detector, detection.key),
+        }
+    }
+
+    fn join_incident(&mut self, group: &str, detection: &Detection) -> IncidentId {
+        let incident = self
+            .state
+            .incidents
+            .entry(group.to_owned())
+            .or_insert_with(|| OpenIncident {
+                id: detection.incident.clone(),
+                detections: BTreeSet::new(),
+            });
+        incident.detections.insert(detection.id.clone());
+        incident.id.clone()
+    }
+
+    /// Makes the plan of a playbook for a detection and judges it.
+    fn respond(&mut self, id: &DetectionId, playbook: &str, cause: Cause) {
+        let bundle = Arc::clone(&self.bundle);
+        let Some(playbook) = bundle.playbooks.get(playbook) else {
+            return;
+        };
+        let Some(open) = self.state.detections.get(id) else {
+            return;
+        };
+        let detection = open.detection.clone();
+        match make_plan(playbook, &detection, bundle.hash, self.state.now) {
+            Ok(plan) => {
+                let correlation = Some(plan.incident.to_string());
+                let seq = self.emit(Fact::Planned(plan.clone()), Some(cause), correlation);
+                let waiting = Waiting {
+                    plan,
+                    round: 0,
+                    wake: None,
+                    codes: Vec::new(),
+                    seq,
+                };
+                self.decide(waiting, None, Cause::Entry(seq));
+            }
+            Err((hash, reason)) => {
+                let reasons = vec![reason];
+                self.write_decision(
+                    hash,
+                    0,
+                    Verdict::Deny,
+                    reasons,
+                    None,
+                    &playbook.name,
+                    Some(&detection),
+                    cause,
+                );
+                self.ask_otherwise(id, &playbook.otherwise, cause);
+            }
+        }
+    }
+
+    /// Judges a plan, writes the answer down where it is a new one, and does what follows from it.
+    fn decide(&mut self, waiting: Waiting, person: Option<Actor>, cause: Cause) {
+        let plan = waiting.plan.clone();
+        let Some(playbook) = self.playbook(&plan) else {
+            return;
+        };
+        let detection = plan
+            .detection
+            .as_ref()
+            .and_then(|id| self.state.detections.get(id))
+            .map(|open| open.detection.clone());
+        let bundle = self.bundle_of(plan.bundle);
+        let case = Case {
+            plan: &plan,
+            playbook: &playbook,
+            detection: detection.as_ref(),
+            person: person.as_ref(),
+            first: waiting.round == 0 && person.is_none(),
+            now: self.state.now,
+        };
+        let (verdict, reasons) = judge(&self.state, &bundle, &case);
+        let codes: Vec<_> = reasons
+            .iter()
+            .map(|reason| reason.code.as_str().to_owned())
+            .collect();
+        let mut next = Waiting {
+            wake: reasons.iter().filter_map(|reason| reason.until).max(),
+            round: waiting.round + 1,
+            seq: waiting.seq,
+            codes,
+            plan: plan.clone(),
+        };
+        let denied = verdict == Verdict::Deny;
+        if denied && waiting.codes == next.codes {
+            // The same "no" for the same reasons is not news.
+            return self.wait(next);
+        }
+        let (id, seq) = self.write_decision(
+            plan.hash,
+            waiting.round,
+            verdict,
+            reasons.clone(),
+            Some(&plan.target),
+            &plan.playbook,
+            detection.as_ref(),
+            cause,
+        );
+        next.seq = seq;
+        match verdict {
+            Verdict::Auto => self.start_execution(&plan, person, Cause::Entry(seq)),
+            Verdict::Approve | Verdict::Suggest => self.propose(id, next),
+            Verdict::Deny => {
+                if wants_otherwise(&reasons)
+                    && let Some(detection) = &plan.detection
+                {
+                    self.ask_otherwise(detection, &playbook.otherwise.clone(), Cause::Entry(seq));
+                }
+                if reasons.iter().all(passes) {
+                    self.wait(next);
+                }
+            }
+            Verdict::Observe => {}
+        }
+    }
+
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "each is a part of the one fact it writes"
+    )]
+    fn write_decision(
+        &mut self,
+        plan: PlanHash,
+        round: u32,
+        verdict: Verdict,
+        reasons: Vec<Reason>,
+        target: Option<&TargetRef>,
+        playbook: &str,
+        detection: Option<&Detection>,
+        cause: Cause,
+    ) -> (DecisionId, edsr_model::Seq) {
+        let ordinal = self.next_ordinal().to_be_bytes();
+        let id = DecisionId::derive([plan.0.as_slice(), ordinal.as_slice()]);
+        let fact = Fact::Decided {
+            decision: Decision {
+                id: id.clone(),
+                plan,
+                verdict,
+                reasons,
+                round,
+            },
+            playbook: playbook.to_owned(),
+            target: target.cloned(),
+            detection: detection.map(|detection| detection.id.clone()),
+        };
+        let correlation = detection.map(|detection| detection.incident.to_string());
+        let seq = self.emit(fact, Some(cause), correlation);
+        (id, seq)
+    }
+
+    /// Keeps a plan that was denied for reasons that pass, while its detection is open.
+    fn wait(&mut self, waiting: Waiting) {
+        let Some(id) = waiting.plan.detection.clone() else {
+            return;
+        };
+        let wanted = self.detection_is_open(&id) && waiting.round < ROUNDS_MAX;
+        if wanted && self.state.waiting.len() < WAITING_MAX {
+            let key = (id, waiting.plan.playbook.clone());
+            self.state.waiting.insert(key, waiting);
+        }
+    }
+
+    fn propose(&mut self, id: DecisionId, waiting: Waiting) {
+        let wanted = waiting
+            .plan
+            .detection
+            .as_ref()
+            .is_none_or(|id| self.detection_is_open(id));
+        if wanted && self.state.proposals.len() < WAITING_MAX {
+            let proposal = Proposal {
+                plan: waiting.plan,
+                round: waiting.round,
+            };
+            self.state.proposals.insert(id, proposal);
+        }
+    }
+
+    /// Judges a waiting plan again.
+    pub(crate) fn judge_again(&mut self, key: &(DetectionId, String), cause: Cause) {
+        if let Some(mut waiting) = self.state.waiting.remove(key) {
+            waiting.wake = None;
+            self.decide(waiting, None, cause);
+        }
+    }
+
+    /// Something ended that plans may have waited for.
+    pub(crate) fn judge_all_waiting(&mut self, cause: Cause) {
+        let keys: Vec<_> = self.state.waiting.keys().cloned().collect();
+        for key in keys {
+            self.judge_again(&key, cause);
+        }
+    }
+
+    /// A person agreed to a plan, or turned it down.
+    pub(crate) fn approval(&mut self, id: &DecisionId, granted: bool, person: Actor, cause: Cause) {
+        let Some(proposal) = self.state.proposals.remove(id) else {
+            return;
+        };
+        if granted {
+            let waiting = Waiting {
+                plan: proposal.plan,
+                round: proposal.round,
+                wake: None,
+                codes: Vec::new(),
+                seq: self.state.seq,
+            };
+            self.decide(waiting, Some(person), cause);
+        }
+    }
+
+    /// Asks the playbooks that stand in when another one may not run or did not help, each once per detection.
+    pub(crate) fn ask_otherwise(&mut self, id: &DetectionId, playbooks: &[String], cause: Cause) {
+        for playbook in playbooks {
+            let Some(open) = self.state.detections.get_mut(id) else {
+                return;
+            };
+            if open.otherwise_asked.insert(playbook.clone()) {
+                self.respond(id, playbook, cause);
+            }
+        }
+    }
+}
+
+/// The finding in one sentence: the detector's own words, else a plain one with the figures.
+fn summary(detector: &Detector, detection: &Detection) -> String {
+    let scope = Scope::new().with("detection", &detection_value(detection));
+    let own = detector
+        .summary
+        .as_ref()
+        .and_then(|summary| summary.render(&scope).ok());
+    if let Some(Value::String(text)) = own {
+        return text;
+    }
+    let figures: Vec<_> = detection
+        .evidence
+        .figures
+        .iter()
+        .map(|(name, value)| format!("{name} {value:.3}"))
+        .collect();
+    let figures = if figures.is_empty() {
+        String::new()
+    } else {
+        format!(": {}", figures.join(", "))
+    };
+    format!("{} for {}{figures}", detector.name, detection.key)
+}
