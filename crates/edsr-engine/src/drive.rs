@@ -99,6 +99,11 @@ impl Drive {
                 .pop_front()
                 .map(|(_, request)| Action::Perform(request));
         }
+        self.poll_appends()
+    }
+
+    /// What is to be appended next, if anything, and no call: for a node that is about to stop.
+    pub fn poll_appends(&mut self) -> Option<Action> {
         let ready = self
             .drafts
             .iter()

@@ -65,7 +65,17 @@ impl Template {
     pub fn render(&self, vars: &dyn Vars) -> Result<Value, EvalError> {
         match self {
             Self::Literal(value) => Ok(value.clone()),
-            Self::Expr(expr) => expr.value(vars),
+            Self::Expr(expr) => {
+                let value = expr.value(vars)?;
+                if names_secret(&value) {
+                    return Err(EvalError {
+                        text: expr.text().to_owned(),
+                        message: "the value names a secret; references to secrets are written out, never computed"
+                            .to_owned(),
+                    });
+                }
+                Ok(value)
+            }
             Self::Text(segments) => render_text(segments, vars).map(Value::String),
             Self::List(items) => items.iter().map(|item| item.render(vars)).collect(),
             Self::Map(entries) => entries
@@ -73,6 +83,46 @@ impl Template {
                 .map(|(name, value)| Ok((name.clone(), value.render(vars)?)))
                 .collect::<Result<Map<_, _>, _>>()
                 .map(Value::Object),
+        }
+    }
+}
+
+/// Whether a computed value could pass for a reference to a secret. What an event says must never become one.
+fn names_secret(value: &Value) -> bool {
+    match value {
+        Value::Object(map) => map.contains_key("secret") || map.values().any(names_secret),
+        Value::Array(items) => items.iter().any(names_secret),
+        _ => false,
+    }
+}
+
+impl Template {
+    /// Where a rendered list of arguments begins an argument with `-` that comes from an expression: what an event
+    /// says must not become an option of a program.
+    #[must_use]
+    pub fn computed_option(&self, rendered: &Value) -> Option<usize> {
+        let (Self::List(items), Value::Array(values)) = (self, rendered) else {
+            return None;
+        };
+        items.iter().zip(values).position(|(item, value)| {
+            let computed = match item {
+                Self::Expr(_) => true,
+                Self::Text(segments) => matches!(segments.first(), Some(Segment::Expr(_))),
+                _ => false,
+            };
+            computed && value.as_str().is_some_and(|text| text.starts_with('-'))
+        })
+    }
+
+    /// The value under a name, where this is an object.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Self> {
+        match self {
+            Self::Map(entries) => entries
+                .iter()
+                .find(|(known, _)| known == name)
+                .map(|(_, value)| value),
+            _ => None,
         }
     }
 }
@@ -215,7 +265,8 @@ mod tests {
     fn check(template: Value, expected: Result<Value, &str>) {
         let scope = Scope::new().with(
             "detection",
-            &json!({"key": {"region": "eu"}, "count": 3, "list": [1], "text": "${detection.count}"}),
+            &json!({"key": {"region": "eu"}, "count": 3, "list": [1], "text": "${detection.count}",
+                    "trap": [{"secret": {"env": "HOME"}}], "option": "--force"}),
         );
         let rendered = Template::compile(&template, &["detection"])
             .map_err(|errors| errors[0].to_string())
@@ -249,6 +300,25 @@ mod tests {
             json!("say ${detection.text}"),
             Ok(json!("say ${detection.count}")),
         );
+    }
+
+    #[test]
+    fn what_an_event_says_is_neither_a_secret_nor_an_option() {
+        check(
+            json!({"headers": {"x": "${detection.trap}"}}),
+            Err("names a secret"),
+        );
+        let scope = Scope::new().with("detection", &json!({"option": "--force", "plain": "eu"}));
+        for (argv, place) in [
+            (json!(["run", "--plain", "${detection.plain}"]), None),
+            (json!(["run", "${detection.option}"]), Some(1)),
+            (json!(["run", "${detection.option}x"]), Some(1)),
+            (json!(["run", "--to=${detection.option}"]), None),
+        ] {
+            let template = Template::compile(&argv, &["detection"]).unwrap();
+            let rendered = template.render(&scope).unwrap();
+            assert_eq!(template.computed_option(&rendered), place, "{argv}");
+        }
     }
 
     #[test]

@@ -9,10 +9,9 @@ use bytes::Bytes;
 use edsr_journal::JournalReader;
 use edsr_log::LogReader;
 use edsr_model::{
-    Actor, BundleHash, DecisionId, Entry, Event, Lsn, PauseId, PauseScope, Record, Seq,
-    Timestamp,
+    Actor, BundleHash, DecisionId, Entry, Event, Lsn, PauseId, PauseScope, Record, Seq, Timestamp,
 };
-use edsr_source::http::HeaderMap;
+use http::HeaderMap;
 use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::broadcast;

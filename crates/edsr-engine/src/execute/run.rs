@@ -91,6 +91,13 @@ impl Engine {
             Ok(with) => with,
             Err(error) => return self.cannot_render(id, role, &error.to_string()),
         };
+        let arguments = call.with.get("argv").zip(with.get("argv"));
+        if let Some(place) = arguments.and_then(|(argv, values)| argv.computed_option(values)) {
+            let error = format!(
+                "argv[{place}] is computed and begins with `-`; put the option itself into the playbook"
+            );
+            return self.cannot_render(id, role, &error);
+        }
         let attempt = AttemptId {
             execution: id.clone(),
             step: step.id.clone(),

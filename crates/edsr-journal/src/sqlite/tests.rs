@@ -1,0 +1,316 @@
+use super::*;
+use crate::conformance::Subject;
+use crate::sample;
+use edsr_model::Seq;
+use tempfile::TempDir;
+
+fn signer() -> Signer {
+    Signer::from_seed(&[42; 32])
+}
+
+fn open(path: &Path, options: SqliteOptions) -> Result<SqliteJournal, JournalError> {
+    SqliteJournal::open(path, signer(), options)
+}
+
+struct Place {
+    dir: TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        Self { dir: tempfile::tempdir().unwrap() }
+    }
+
+    fn journal(&self) -> PathBuf {
+        self.dir.path().join("data/journal.db")
+    }
+
+    fn witnessed(&self) -> SqliteOptions {
+        SqliteOptions { witness: Some(self.dir.path().join("keys/witness")), ..SqliteOptions::default() }
+    }
+
+    fn open(&self) -> Result<SqliteJournal, JournalError> {
+        open(&self.journal(), self.witnessed())
+    }
+}
+
+crate::journal_conformance!(sqlite, || {
+    let place = Place::new();
+    Subject {
+        journal: Box::new(place.open().unwrap()),
+        reopen: Box::new(move || Box::new(place.open().unwrap())),
+    }
+});
+
+#[test]
+fn a_second_writer_is_refused_until_the_first_is_gone() {
+    let place = Place::new();
+    let first = place.open().unwrap();
+    let error = place.open().unwrap_err();
+    assert!(matches!(error, JournalError::Locked(_)), "{error}");
+    assert!(error.to_string().contains("another process"), "{error}");
+    drop(first);
+    place.open().unwrap();
+}
+
+#[test]
+fn a_writer_that_was_passed_by_cannot_write() {
+    let place = Place::new();
+    let mut old = place.open().unwrap();
+    // As if the lock did not hold, for example on a network file system.
+    fs::remove_file(beside(&place.journal(), ".lock")).unwrap();
+    let mut new = place.open().unwrap();
+    new.append(&sample::drafts(1, 2)).unwrap();
+    let error = old.append(&sample::drafts(1, 1)).unwrap_err();
+    assert!(matches!(error, JournalError::Sequence { expected: Seq(3), got: Seq(1) }), "{error}");
+    let error = old.append(&sample::drafts(3, 1)).unwrap_err();
+    assert!(matches!(error, JournalError::Failed { .. }), "{error}");
+    new.append(&sample::drafts(3, 1)).unwrap();
+}
+
+#[test]
+fn a_full_disk_fails_the_journal_for_good() {
+    let place = Place::new();
+    let options = SqliteOptions { bytes_max: 160 * 1024, ..place.witnessed() };
+    let mut journal = open(&place.journal(), options).unwrap();
+    let mut seq = 1;
+    let first = loop {
+        match journal.append(&sample::drafts(seq, 5)) {
+            Ok(_) => seq += 5,
+            Err(error) => break error,
+        }
+        assert!(seq < 10_000, "the limit is never reached");
+    };
+    assert!(seq > 5, "some entries fit");
+    assert!(matches!(first, JournalError::Storage { action: "append to", .. }), "{first}");
+    for _ in 0..2 {
+        let error = journal.append(&sample::drafts(seq, 1)).unwrap_err();
+        assert!(matches!(error, JournalError::Failed { .. }), "{error}");
+        assert!(error.to_string().contains("full"), "the first cause is kept: {error}");
+    }
+    assert_eq!(journal.head().seq, Seq(seq - 1));
+    assert_eq!(journal.reader().read(Seq(1), 10_000).unwrap().len() as u64, seq - 1);
+    drop(journal);
+    let mut journal = place.open().unwrap();
+    journal.append(&sample::drafts(seq, 5)).unwrap();
+}
+
+/// Copies the files as a crash of the machine could leave them: the log cut at `wal_bytes`.
+fn copy(from: &Path, to: &Path, wal_bytes: Option<usize>) {
+    fs::create_dir_all(to.parent().unwrap()).unwrap();
+    fs::copy(from, to).unwrap();
+    let wal = fs::read(beside(from, "-wal")).unwrap_or_default();
+    let end = wal_bytes.unwrap_or(wal.len()).min(wal.len());
+    fs::write(beside(to, "-wal"), &wal[..end]).unwrap();
+    let _ = fs::remove_file(beside(to, "-shm"));
+}
+
+#[test]
+fn a_crash_leaves_a_prefix_of_whole_appends() {
+    let place = Place::new();
+    let mut journal = place.open().unwrap();
+    let mut ends = vec![0];
+    for unit in [1, 7, 2, 20] {
+        let from = journal.head().seq.0 + 1;
+        ends.push(journal.append(&sample::drafts(from, unit)).unwrap().seq.0);
+    }
+    let entries = journal.reader().read(Seq(1), 100).unwrap();
+    let wal = fs::metadata(beside(&place.journal(), "-wal")).unwrap().len() as usize;
+    let torn = place.dir.path().join("torn/journal.db");
+    let mut seen = std::collections::BTreeSet::new();
+    let cuts = (0..wal).step_by(wal / 60).chain([wal - 1, wal]);
+    for cut in cuts {
+        copy(&place.journal(), &torn, Some(cut));
+        // Nothing but the file's name says that it is a journal before the first commit reached the disk.
+        let mut journal = open(&torn, SqliteOptions::default()).unwrap();
+        let head = journal.head().seq.0;
+        assert!(ends.contains(&head), "{head} at {cut}");
+        let found = journal.reader().read(Seq(1), 100).unwrap();
+        assert_eq!(found, entries[..head as usize], "cut at {cut} of {wal}");
+        journal.append(&sample::drafts(head + 1, 3)).unwrap();
+        seen.insert(head);
+    }
+    assert_eq!(seen, ends.into_iter().collect(), "every prefix was met");
+}
+
+#[test]
+fn a_copy_made_while_it_is_written_opens() {
+    let place = Place::new();
+    let mut journal = place.open().unwrap();
+    let aside = place.dir.path().join("copy/journal.db");
+    for unit in 0..5 {
+        let head = journal.append(&sample::drafts(1 + unit * 4, 4)).unwrap();
+        copy(&place.journal(), &aside, None);
+        let copied = open(&aside, place.witnessed()).unwrap();
+        assert_eq!(copied.head(), head);
+    }
+}
+
+#[test]
+fn an_older_copy_is_refused() {
+    let place = Place::new();
+    let mut journal = place.open().unwrap();
+    journal.append(&sample::drafts(1, 10)).unwrap();
+    let aside = place.dir.path().join("copy/journal.db");
+    copy(&place.journal(), &aside, None);
+    journal.append(&sample::drafts(11, 1)).unwrap();
+    journal.witness().unwrap();
+    drop(journal);
+    copy(&aside, &place.journal(), None);
+    let error = place.open().unwrap_err();
+    assert!(matches!(error, JournalError::RolledBack { .. }), "{error}");
+    assert!(error.to_string().contains("10 entries, its witness saw 11"), "{error}");
+    let renewed = SqliteOptions { renew_witness: true, ..place.witnessed() };
+    assert_eq!(open(&place.journal(), renewed).unwrap().head().seq, Seq(10));
+    place.open().unwrap();
+}
+
+#[test]
+fn another_history_with_the_same_key_is_refused() {
+    let place = Place::new();
+    place.open().unwrap().append(&sample::drafts(1, 10)).unwrap();
+    place.open().unwrap();
+    for end in [&place.journal(), &beside(&place.journal(), "-wal")] {
+        let _ = fs::remove_file(end);
+    }
+    let error = place.open().unwrap_err();
+    assert!(matches!(error, JournalError::RolledBack { .. }), "an empty journal: {error}");
+    let mut other = open(&place.journal(), SqliteOptions::default()).unwrap();
+    let mut drafts = sample::drafts(1, 20);
+    drafts[4].correlation = Some("another".into());
+    other.append(&drafts).unwrap();
+    drop(other);
+    let error = place.open().unwrap_err();
+    assert!(error.to_string().contains("not those its witness saw"), "{error}");
+}
+
+#[test]
+fn a_lost_or_bent_witness_is_refused() {
+    let place = Place::new();
+    let witness = place.witnessed().witness.unwrap();
+    place.open().unwrap().append(&sample::drafts(1, 3)).unwrap();
+    let note = fs::read_to_string(&witness).unwrap();
+    fs::write(&witness, note.replace("\n0\n", "\n1\n")).unwrap();
+    let error = place.open().unwrap_err();
+    assert!(matches!(error, JournalError::Note { .. }), "{error}");
+    fs::remove_file(&witness).unwrap();
+    let error = place.open().unwrap_err();
+    assert!(matches!(error, JournalError::WitnessMissing(_)), "{error}");
+    fs::write(&witness, note).unwrap();
+    place.open().unwrap();
+}
+
+#[test]
+fn the_witness_follows_the_head() {
+    let place = Place::new();
+    let witness = place.witnessed().witness.unwrap();
+    let mut journal = place.open().unwrap();
+    let seen = || signer().public().open(&fs::read_to_string(&witness).unwrap()).unwrap().size;
+    assert_eq!(seen(), 0, "there is one before the first entry");
+    journal.append(&sample::drafts(1, 3)).unwrap();
+    assert_eq!(seen(), 0);
+    journal.witness().unwrap();
+    assert_eq!(seen(), 3);
+    assert_eq!(fs::read_to_string(&witness).unwrap(), journal.checkpoint());
+}
+
+#[test]
+fn the_wrong_key_is_named() {
+    let place = Place::new();
+    place.open().unwrap();
+    let other = Signer::from_seed(&[1; 32]);
+    let error = SqliteJournal::open(&place.journal(), other, SqliteOptions::default()).unwrap_err();
+    assert!(matches!(error, JournalError::WrongKey { .. }), "{error}");
+}
+
+#[test]
+fn only_a_journal_is_opened() {
+    let place = Place::new();
+    place.open().unwrap();
+    for sql in [
+        "CREATE TRIGGER t AFTER INSERT ON entry BEGIN DELETE FROM mention; END",
+        "DROP INDEX entry_by_lsn",
+        "ALTER TABLE entry ADD COLUMN extra TEXT",
+        "PRAGMA user_version = 2",
+        "PRAGMA application_id = 1",
+        "DELETE FROM meta WHERE name = 'key'",
+        "UPDATE meta SET value = '0' WHERE name = 'checkpoint_every'",
+    ] {
+        let path = place.dir.path().join("other.db");
+        fs::copy(place.journal(), &path).unwrap();
+        Connection::open(&path).unwrap().execute_batch(sql).unwrap();
+        let error = open(&path, SqliteOptions::default()).unwrap_err();
+        assert!(matches!(error, JournalError::Format { .. }), "{sql}: {error}");
+    }
+    let path = place.dir.path().join("text.db");
+    fs::write(&path, "this is not a database at all, only some text".repeat(100)).unwrap();
+    let error = open(&path, SqliteOptions::default()).unwrap_err();
+    assert!(matches!(error, JournalError::Storage { .. }), "{error}");
+}
+
+#[test]
+fn an_end_that_does_not_agree_is_refused_and_named() {
+    let place = Place::new();
+    let mut journal = place.open().unwrap();
+    journal.append(&sample::drafts(1, 300)).unwrap();
+    let before = journal.checkpoint().to_owned();
+    journal.append(&sample::drafts(301, 1)).unwrap();
+    drop(journal);
+    let old_note = format!("UPDATE head SET note = '{before}'");
+    for (sql, named) in [
+        ("DELETE FROM head", "the head is missing"),
+        ("DELETE FROM entry WHERE seq = 301", "names seq 301, the last entry is 300"),
+        ("UPDATE head SET seq = 300", "names seq 300, the last entry is 301"),
+        ("UPDATE head SET hash = zeroblob(32)", "another hash"),
+        ("UPDATE head SET at = at + 1", "another time"),
+        ("UPDATE head SET tree = zeroblob(length(tree))", "the tree of the head"),
+        ("UPDATE entry SET body = replace(body, '{', '{ ') WHERE seq = 301", "entry 301 is damaged"),
+        ("UPDATE entry SET hash = zeroblob(32) WHERE seq = 290", "the tree of the head"),
+        ("DELETE FROM entry WHERE seq = 280", "hashes of entries 257 to 288 are missing"),
+        ("DELETE FROM subtree", "hashes of entries 1 to 256 are missing"),
+        ("UPDATE head SET note = replace(note, char(10) || '301', char(10) || '300')", "signature"),
+        (&old_note, "covers 300 entries, the head names seq 301"),
+    ] {
+        let path = place.dir.path().join("bent.db");
+        fs::copy(place.journal(), &path).unwrap();
+        Connection::open(&path).unwrap().execute_batch(sql).unwrap();
+        let error = open(&path, SqliteOptions::default()).unwrap_err();
+        assert!(matches!(error, JournalError::Differs { .. }), "{sql}: {error}");
+        let text = error.to_string();
+        assert!(text.contains(named) && text.contains("edsr audit verify"), "{sql}: {error}");
+    }
+}
+
+#[test]
+fn a_damaged_entry_is_not_given_to_anyone() {
+    let place = Place::new();
+    let mut journal = place.open().unwrap();
+    journal.append(&sample::drafts(1, 10)).unwrap();
+    let connection = Connection::open(place.journal()).unwrap();
+    let reader = journal.reader();
+    let damaged = |error: JournalError, at: u64| {
+        assert!(matches!(error, JournalError::Damaged { seq: Seq(seq), .. } if seq == at), "{error}");
+    };
+    connection.execute("UPDATE entry SET body = replace(body, ':', ': ') WHERE seq = 5", []).unwrap();
+    damaged(reader.read(Seq(1), 10).unwrap_err(), 5);
+    damaged(reader.get(Seq(5)).unwrap_err(), 5);
+    damaged(reader.query(&crate::Query::default()).unwrap_err(), 5);
+    assert_eq!(reader.read(Seq(6), 10).unwrap().len(), 5);
+    connection.execute("DELETE FROM entry WHERE seq = 7", []).unwrap();
+    damaged(reader.read(Seq(6), 10).unwrap_err(), 7);
+    damaged(reader.read(Seq(7), 10).unwrap_err(), 7);
+}
+
+#[test]
+fn others_cannot_read_the_files() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let place = Place::new();
+    let mut journal = place.open().unwrap();
+    journal.append(&sample::drafts(1, 1)).unwrap();
+    let files: Vec<_> = fs::read_dir(place.dir.path().join("data")).unwrap().map(Result::unwrap).collect();
+    assert!(files.len() >= 3, "journal, log and lock: {files:?}");
+    for file in files {
+        let mode = file.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{file:?}");
+    }
+}

@@ -1,0 +1,258 @@
+//! The walk over all entries.
+
+use edsr_model::{Digest, Seq};
+use rusqlite::{Connection, Rows};
+
+use super::anchors::Anchors;
+use super::indexes::{Mentions, Subtrees};
+use super::row::{COLUMNS, EntryRow};
+use super::{FindingKind, VerifyOptions, VerifyReport};
+use crate::mention::mentions;
+use crate::merkle::{CompactRange, leaf_hash};
+use crate::sqlite::end::HeadRow;
+use crate::sqlite::schema::Meta;
+
+pub(super) fn walk(
+    connection: &Connection,
+    meta: &Meta,
+    options: &VerifyOptions,
+    report: &mut VerifyReport,
+) -> rusqlite::Result<()> {
+    let head = HeadRow::read(connection)?;
+    let mut statement = connection.prepare("SELECT id, seq FROM mention ORDER BY seq, id")?;
+    let mentions = Mentions::new(statement.query([])?);
+    let mut statement = connection.prepare("SELECT size, note FROM checkpoint ORDER BY size")?;
+    let stored = statement.query([])?;
+    let anchors = Anchors::new(stored, head.as_ref(), meta, options, report)?;
+    let mut walk = Walk {
+        anchors,
+        mentions,
+        subtrees: Subtrees::new(connection),
+        report,
+        head,
+        tree: CompactRange::new(0),
+        whole: true,
+        prev: Some(Digest::default()),
+        next_seq: 1,
+        last_at: 0,
+    };
+    let mut statement = connection.prepare(&format!("SELECT {COLUMNS} FROM entry ORDER BY seq"))?;
+    walk.entries(statement.query([])?)?;
+    walk.finish()
+}
+
+struct Walk<'w> {
+    report: &'w mut VerifyReport,
+    anchors: Anchors<'w>,
+    mentions: Mentions<'w>,
+    subtrees: Subtrees<'w>,
+    head: Option<HeadRow>,
+    /// The tree over the hashes believed so far.
+    tree: CompactRange,
+    /// Whether that is the tree that was signed, as far as is known: no place in it is unknown.
+    whole: bool,
+    /// The hash the next entry must link to, where it is known.
+    prev: Option<Digest>,
+    next_seq: u64,
+    last_at: i64,
+}
+
+impl Walk<'_> {
+    fn entries(&mut self, mut rows: Rows<'_>) -> rusqlite::Result<()> {
+        let mut read = || rows.next()?.map(EntryRow::read).transpose();
+        let mut current = read()?;
+        while let Some(row) = current {
+            self.report.entries += 1;
+            let mut next = read()?;
+            if row.seq < 1 {
+                let text = format!("an entry stands at {}, before the first", row.seq);
+                self.report.add(FindingKind::Unsigned, 0, text);
+                current = next;
+                continue;
+            }
+            self.gap_before(&row)?;
+            let neighbour = next.take_if(|next| are_swapped(&row, next));
+            if let Some(neighbour) = neighbour {
+                self.report.entries += 1;
+                self.swapped(&row, &neighbour)?;
+                next = read()?;
+            } else if let Some(place) = row.written_at() {
+                self.reordered(&row, place)?;
+            } else {
+                self.entry(&row, next.as_ref())?;
+            }
+            self.last_at = row.draft.as_ref().map_or(0, |draft| draft.at.as_micros());
+            current = next;
+        }
+        Ok(())
+    }
+
+    fn gap_before(&mut self, row: &EntryRow) -> rusqlite::Result<()> {
+        let (first, last) = (self.next_seq, row.place().0 - 1);
+        if last < first {
+            return Ok(());
+        }
+        self.report.add(FindingKind::Missing, first, are(first, last, "missing"));
+        self.mentions.skip(first, last, self.report)?;
+        match row.prev {
+            // What is missing is known by its hash, so everything after it can still be checked.
+            Some(hash) if first == last => self.believe(hash)?,
+            _ => self.whole = false,
+        }
+        self.prev = row.prev;
+        self.next_seq = row.place().0;
+        Ok(())
+    }
+
+    fn swapped(&mut self, row: &EntryRow, next: &EntryRow) -> rusqlite::Result<()> {
+        let (seq, after) = (row.place().0, next.place().0);
+        for (seq, other) in [(seq, after), (after, seq)] {
+            let text = format!("it was swapped with entry {other}");
+            self.report.add(FindingKind::Reordered, seq, text);
+        }
+        self.mentions.skip(seq, after, self.report)?;
+        for hash in [next.hash, row.hash].into_iter().flatten() {
+            self.believe(hash)?;
+        }
+        Ok(())
+    }
+
+    fn reordered(&mut self, row: &EntryRow, place: Seq) -> rusqlite::Result<()> {
+        let seq = row.place().0;
+        let text = format!("this entry was written at {place}");
+        self.report.add(FindingKind::Reordered, seq, text);
+        self.mentions.skip(seq, seq, self.report)?;
+        self.whole = false;
+        self.believe(row.hash.unwrap_or_default())?;
+        self.prev = None;
+        Ok(())
+    }
+
+    fn entry(&mut self, row: &EntryRow, next: Option<&EntryRow>) -> rusqlite::Result<()> {
+        let seq = row.place().0;
+        let judged = self.judge(row, next);
+        let mut bent = judged.bent;
+        let trusted = row.draft.as_ref().filter(|_| judged.body_holds);
+        match trusted {
+            Some(draft) => {
+                bent.extend(row.bent_columns(draft));
+                self.mentions.compare(seq, &mentions(draft), self.report)?;
+            }
+            None => self.mentions.skip(seq, seq, self.report)?,
+        }
+        if judged.body_holds && row.draft.is_none() {
+            bent.push("body");
+        }
+        if !bent.is_empty() {
+            let text = format!("not as it was written: {}", bent.join(", "));
+            self.report.add(FindingKind::Edited, seq, text);
+        }
+        self.believe(judged.hash)
+    }
+
+    /// Which of stored hash, content and links is to be believed, and which is not.
+    fn judge(&self, row: &EntryRow, next: Option<&EntryRow>) -> Judged {
+        let stored = row.hash.unwrap_or_default();
+        let prev = self.prev.or(row.prev).unwrap_or_default();
+        let content = row.hash_after(prev, row.place());
+        let next = next.filter(|next| next.place() == row.place().next());
+        let hint = match next {
+            Some(next) => next.prev,
+            None => self.head.as_ref().filter(|head| head.seq == row.place().0).and_then(|head| head.hash),
+        };
+        // A next entry that is whole in itself fixes the hash of this one.
+        let pinned = next.filter(|next| next.agrees()).and_then(|next| next.prev);
+        let hash = pinned.unwrap_or_else(|| match hint {
+            Some(hint) if hint == content && !row.agrees() => content,
+            _ => stored,
+        });
+        let mut bent = Vec::new();
+        if row.prev != Some(prev) {
+            bent.push("prev");
+        }
+        if content != hash && (row.prev == Some(prev) || !row.agrees()) {
+            bent.push("body");
+        }
+        if row.hash != Some(hash) {
+            bent.push("hash");
+        }
+        Judged { hash, body_holds: content == hash || row.agrees() && row.hash == Some(hash), bent }
+    }
+
+    fn believe(&mut self, hash: Digest) -> rusqlite::Result<()> {
+        let Self { tree, subtrees, report, whole, .. } = self;
+        let mut kept = Ok(());
+        tree.push(leaf_hash(&hash.0), |done| {
+            if *whole && kept.is_ok() {
+                kept = subtrees.compare(done, report);
+            }
+        });
+        kept?;
+        self.prev = Some(hash);
+        self.report.last = self.next_seq;
+        let root = self.whole.then(|| self.tree.root());
+        self.anchors.reached(self.next_seq, root, self.report)?;
+        self.next_seq += 1;
+        Ok(())
+    }
+
+    fn finish(mut self) -> rusqlite::Result<()> {
+        let end = self.report.last;
+        let longest = self.anchors.finish(end, self.report)?;
+        if longest > end {
+            self.report.add(FindingKind::Truncated, end + 1, are(end + 1, longest, "cut off"));
+        }
+        self.mentions.finish(longest, self.report)?;
+        if self.whole {
+            self.subtrees.finish(self.report)?;
+        }
+        self.head_row(end);
+        Ok(())
+    }
+
+    fn head_row(&mut self, end: u64) {
+        let Some(head) = &self.head else {
+            let text = "the head with the latest checkpoint is missing";
+            return self.report.add(FindingKind::CheckpointMissing, end, text);
+        };
+        if head.seq < end {
+            let text = are(head.seq + 1, end, "not covered by the head");
+            self.report.add(FindingKind::Unsigned, head.seq + 1, text);
+        }
+        if head.seq != end || !self.whole {
+            return;
+        }
+        let bent = [
+            ("hash", head.hash != self.prev),
+            ("at", head.at != self.last_at),
+            ("tree", head.tree.as_ref() != Some(&self.tree)),
+        ];
+        let bent: Vec<_> = bent.into_iter().filter_map(|(name, bent)| bent.then_some(name)).collect();
+        if !bent.is_empty() {
+            let text = format!("the head does not fit the last entry: {}", bent.join(", "));
+            self.report.add(FindingKind::Head, end, text);
+        }
+    }
+}
+
+struct Judged {
+    /// The hash the entry had when it was written, as far as can be told.
+    hash: Digest,
+    /// Whether the body is what that hash covers.
+    body_holds: bool,
+    bent: Vec<&'static str>,
+}
+
+fn are_swapped(row: &EntryRow, next: &EntryRow) -> bool {
+    row.seq.checked_add(1) == Some(next.seq)
+        && row.written_at() == Some(next.place())
+        && next.written_at() == Some(row.place())
+}
+
+fn are(first: u64, last: u64, what: &str) -> String {
+    if first == last {
+        format!("entry {first} is {what}")
+    } else {
+        format!("entries {first} to {last} are {what}")
+    }
+}
