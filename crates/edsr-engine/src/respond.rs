@@ -138,20 +138,16 @@ impl Engine {
         self.forget_if_over(id);
     }
 
-    /// Runs that answer a detection look again: it may be the proof, or there may be nothing left to repair.
+    /// Runs that answer a detection look again: that it is over may be the proof.
     fn detection_changed(&mut self, id: &DetectionId) {
         let runs = self.state.executions.values();
-        let runs: Vec<_> = runs
+        let verifying: Vec<_> = runs
             .filter(|run| run.plan.detection.as_ref() == Some(id))
-            .map(|run| (run.id.clone(), run.status, run.untouched()))
+            .filter(|run| run.status == ExecutionStatus::Verifying)
+            .map(|run| run.id.clone())
             .collect();
-        for (run, status, untouched) in runs {
-            if status == ExecutionStatus::Verifying {
-                self.check_verification(&run);
-            } else if untouched {
-                let reason = "the detection was resolved before the first step".to_owned();
-                self.end_execution(&run, ExecutionStatus::Cancelled, reason);
-            }
+        for run in verifying {
+            self.check_verification(&run);
         }
     }
 

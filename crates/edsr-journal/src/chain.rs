@@ -34,7 +34,11 @@ impl Sealed {
         let body = body(draft)?;
         let hash = entry_hash(prev, draft.seq, body.as_bytes());
         Ok(Self {
-            entry: Entry { draft: draft.clone(), prev, hash },
+            entry: Entry {
+                draft: draft.clone(),
+                prev,
+                hash,
+            },
             body,
             mentions: mentions(draft).into_iter().collect(),
         })
@@ -62,9 +66,16 @@ pub(crate) struct Extension {
 
 impl Chain {
     /// The chain with the drafts, unless they may not be appended.
-    pub(crate) fn extend(&self, drafts: &[Draft], interval: u64) -> Result<Extension, JournalError> {
+    pub(crate) fn extend(
+        &self,
+        drafts: &[Draft],
+        interval: u64,
+    ) -> Result<Extension, JournalError> {
         if drafts.len() > DRAFTS_MAX {
-            return Err(JournalError::TooMany { got: drafts.len(), max: DRAFTS_MAX });
+            return Err(JournalError::TooMany {
+                got: drafts.len(),
+                max: DRAFTS_MAX,
+            });
         }
         let mut new = Extension {
             sealed: Vec::with_capacity(drafts.len()),
@@ -83,12 +94,23 @@ impl Extension {
     fn push(&mut self, draft: &Draft, interval: u64) -> Result<(), JournalError> {
         let expected = self.chain.head.seq.next();
         if draft.seq != expected {
-            return Err(JournalError::Sequence { expected, got: draft.seq });
+            return Err(JournalError::Sequence {
+                expected,
+                got: draft.seq,
+            });
         }
         let sealed = Sealed::new(draft, self.chain.head.hash)?;
-        let Self { chain, subtrees, .. } = self;
-        chain.tree.push(leaf_hash(&sealed.entry.hash.0), |done| subtrees.push(done));
-        chain.head = Head { seq: draft.seq, hash: sealed.entry.hash, at: draft.at };
+        let Self {
+            chain, subtrees, ..
+        } = self;
+        chain
+            .tree
+            .push(leaf_hash(&sealed.entry.hash.0), |done| subtrees.push(done));
+        chain.head = Head {
+            seq: draft.seq,
+            hash: sealed.entry.hash,
+            at: draft.at,
+        };
         if draft.seq.0.is_multiple_of(interval.max(1)) {
             self.milestones.push((draft.seq.0, self.chain.tree.root()));
         }
@@ -99,7 +121,10 @@ impl Extension {
 
 /// The JSON that is stored: what cannot come back from it as it was is refused now, not found out after a crash.
 fn body(draft: &Draft) -> Result<String, JournalError> {
-    let refuse = |reason: &str| JournalError::Unstorable { seq: draft.seq, reason: reason.to_owned() };
+    let refuse = |reason: &str| JournalError::Unstorable {
+        seq: draft.seq,
+        reason: reason.to_owned(),
+    };
     let signed = |number: u64| i64::try_from(number).is_ok();
     if !signed(draft.seq.0) || !signed(draft.lsn.0) {
         return Err(refuse("its seq or lsn exceeds 2^63 - 1"));
@@ -107,7 +132,11 @@ fn body(draft: &Draft) -> Result<String, JournalError> {
     let body = serde_json::to_string(draft).map_err(|error| refuse(&error.to_string()))?;
     if body.len() > ENTRY_BYTES_MAX {
         let (bytes, max) = (body.len(), ENTRY_BYTES_MAX);
-        return Err(JournalError::TooLarge { seq: draft.seq, bytes, max });
+        return Err(JournalError::TooLarge {
+            seq: draft.seq,
+            bytes,
+            max,
+        });
     }
     match serde_json::from_str::<Draft>(&body) {
         Ok(back) if back == *draft => Ok(body),
@@ -194,7 +223,9 @@ mod tests {
 
     #[test]
     fn an_entry_has_a_largest_size() {
-        let room = |bytes: usize| Fact::Note { text: "x".repeat(bytes) };
+        let room = |bytes: usize| Fact::Note {
+            text: "x".repeat(bytes),
+        };
         let mut draft = sample::drafts(1, 1).remove(0);
         draft.fact = room(0);
         let used = body(&draft).unwrap().len();

@@ -1,6 +1,10 @@
 //! What the port promises, as tests that take any backend: `journal_conformance!(name, || Subject { .. })`.
 
-#![allow(clippy::expect_used, clippy::missing_panics_doc, reason = "tests, compiled into the library so that other crates can run them")]
+#![allow(
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    reason = "tests, compiled into the library so that other crates can run them"
+)]
 
 use std::collections::BTreeSet;
 
@@ -59,7 +63,10 @@ pub fn an_empty_journal_has_nothing(mut subject: Subject) {
     assert_eq!(reader.get(Seq(0)).expect("get"), None);
     assert_eq!(reader.get(Seq(1)).expect("get"), None);
     assert_eq!(reader.query(&Query::default()).expect("query"), []);
-    assert_eq!(subject.journal.append(&[]).expect("nothing"), Head::default());
+    assert_eq!(
+        subject.journal.append(&[]).expect("nothing"),
+        Head::default()
+    );
     subject.journal.witness().expect("witness");
 }
 
@@ -79,22 +86,41 @@ pub fn entries_come_back_as_they_were_written(mut subject: Subject) {
         assert_eq!(reader.get(draft.seq).expect("get").as_ref(), Some(entry));
         prev = entry.hash;
     }
-    let end = Head { seq: Seq(60), hash: prev, at: drafts[59].at };
+    let end = Head {
+        seq: Seq(60),
+        hash: prev,
+        at: drafts[59].at,
+    };
     assert_eq!(subject.journal.head(), end);
     assert_eq!(reader.head().expect("head"), end);
 }
 
 /// One draft that does not fit keeps out the whole unit.
 pub fn an_append_is_all_or_nothing(mut subject: Subject) {
-    let head = subject.journal.append(&sample::drafts(1, 3)).expect("append");
+    let head = subject
+        .journal
+        .append(&sample::drafts(1, 3))
+        .expect("append");
     let mut unit = sample::drafts(4, 5);
     unit[3].seq = Seq(17);
     let error = subject.journal.append(&unit).expect_err("a hole");
-    assert!(matches!(error, JournalError::Sequence { expected: Seq(7), got: Seq(17) }), "{error}");
+    assert!(
+        matches!(
+            error,
+            JournalError::Sequence {
+                expected: Seq(7),
+                got: Seq(17)
+            }
+        ),
+        "{error}"
+    );
     assert_eq!(subject.journal.head(), head);
     let reader = subject.journal.reader();
     assert_eq!(reader.read(Seq(1), 100).expect("read").len(), 3);
-    subject.journal.append(&sample::drafts(4, 5)).expect("the journal goes on");
+    subject
+        .journal
+        .append(&sample::drafts(4, 5))
+        .expect("the journal goes on");
     assert_eq!(reader.read(Seq(1), 100).expect("read").len(), 8);
 }
 
@@ -103,11 +129,17 @@ pub fn seqs_continue_the_head(mut subject: Subject) {
     for (from, expected) in [(0, 1), (2, 1), (u64::MAX, 1)] {
         expect_sequence(&mut *subject.journal, from, expected);
     }
-    subject.journal.append(&sample::drafts(1, 2)).expect("append");
+    subject
+        .journal
+        .append(&sample::drafts(1, 2))
+        .expect("append");
     for (from, expected) in [(1, 3), (2, 3), (4, 3), (0, 3)] {
         expect_sequence(&mut *subject.journal, from, expected);
     }
-    subject.journal.append(&sample::drafts(3, 1)).expect("append");
+    subject
+        .journal
+        .append(&sample::drafts(3, 1))
+        .expect("append");
 }
 
 /// What cannot be kept as it is, is refused by name, and the journal goes on.
@@ -116,11 +148,21 @@ pub fn a_refused_draft_does_no_harm(mut subject: Subject) {
     let mut evidence = sample::evidence(1);
     evidence.figures.insert("ratio".to_owned(), f64::NAN);
     let detection = sample::detection(1).id;
-    unit[1].fact = Fact::DetectionUpdated { detection, severity: Severity::Info, evidence };
+    unit[1].fact = Fact::DetectionUpdated {
+        detection,
+        severity: Severity::Info,
+        evidence,
+    };
     let error = subject.journal.append(&unit).expect_err("not a number");
-    assert!(matches!(error, JournalError::Unstorable { seq: Seq(2), .. }), "{error}");
+    assert!(
+        matches!(error, JournalError::Unstorable { seq: Seq(2), .. }),
+        "{error}"
+    );
     assert_eq!(subject.journal.head(), Head::default());
-    subject.journal.append(&sample::drafts(1, 2)).expect("the journal goes on");
+    subject
+        .journal
+        .append(&sample::drafts(1, 2))
+        .expect("the journal goes on");
 }
 
 /// A reader made before an append sees it, whole, and so does its clone on another thread.
@@ -130,7 +172,10 @@ pub fn readers_see_whole_appends(mut subject: Subject) {
     let twin = reader.clone();
     let watcher = std::thread::spawn(move || watch(&*twin, 200));
     for unit in 0..20 {
-        subject.journal.append(&sample::drafts(1 + unit * 10, 10)).expect("append");
+        subject
+            .journal
+            .append(&sample::drafts(1 + unit * 10, 10))
+            .expect("append");
         assert_eq!(reader.head().expect("head"), subject.journal.head());
     }
     watcher.join().expect("the watcher saw whole appends only");
@@ -174,12 +219,23 @@ pub fn queries_find_what_fits(mut subject: Subject) {
 
 /// Asking on from the last seq given leaves nothing out and gives nothing twice, from either end.
 pub fn pages_add_up_to_the_whole(mut subject: Subject) {
-    subject.journal.append(&sample::drafts(1, 100)).expect("append");
+    subject
+        .journal
+        .append(&sample::drafts(1, 100))
+        .expect("append");
     let reader = subject.journal.reader();
     for order in [Order::NewestFirst, Order::OldestFirst] {
         let kinds = ["note", "decided", "planned"].map(str::to_owned).to_vec();
-        let mut query = Query { kinds, order, limit: 4, ..Query::default() };
-        let whole = Query { limit: 1000, ..query.clone() };
+        let mut query = Query {
+            kinds,
+            order,
+            limit: 4,
+            ..Query::default()
+        };
+        let whole = Query {
+            limit: 1000,
+            ..query.clone()
+        };
         let whole = reader.query(&whole).expect("query");
         let mut pages: Vec<Entry> = Vec::new();
         loop {
@@ -199,9 +255,20 @@ pub fn pages_add_up_to_the_whole(mut subject: Subject) {
 
 /// A query has a default and a largest answer.
 pub fn queries_are_bounded(mut subject: Subject) {
-    subject.journal.append(&notes(QUERY_LIMIT_MAX + 5)).expect("append");
+    subject
+        .journal
+        .append(&notes(QUERY_LIMIT_MAX + 5))
+        .expect("append");
     let reader = subject.journal.reader();
-    let count = |limit| reader.query(&Query { limit, ..Query::default() }).expect("query").len();
+    let count = |limit| {
+        reader
+            .query(&Query {
+                limit,
+                ..Query::default()
+            })
+            .expect("query")
+            .len()
+    };
     let by_default = reader.query(&Query::default()).expect("query").len();
     assert_eq!(by_default, QUERY_LIMIT_DEFAULT);
     assert_eq!(count(0), 0);
@@ -211,9 +278,15 @@ pub fn queries_are_bounded(mut subject: Subject) {
 /// After a restart: the same head, the same entries, and the next append continues them.
 pub fn a_reopened_journal_goes_on(mut subject: Subject) {
     for round in 0..4_u64 {
-        let head = subject.journal.append(&sample::drafts(1 + round * 7, 7)).expect("append");
+        let head = subject
+            .journal
+            .append(&sample::drafts(1 + round * 7, 7))
+            .expect("append");
         let entries = subject.journal.reader().read(Seq(1), 100).expect("read");
-        drop(std::mem::replace(&mut subject.journal, Box::new(crate::MemoryJournal::new())));
+        drop(std::mem::replace(
+            &mut subject.journal,
+            Box::new(crate::MemoryJournal::new()),
+        ));
         subject.journal = (subject.reopen)();
         assert_eq!(subject.journal.head(), head);
         let reader = subject.journal.reader();
@@ -244,9 +317,15 @@ fn watch(reader: &dyn JournalReader, count: u64) {
     let mut seen = 0;
     while seen < count {
         let head = reader.head().expect("head").seq.0;
-        assert!(head.is_multiple_of(10) && head >= seen, "{seen} then {head}");
+        assert!(
+            head.is_multiple_of(10) && head >= seen,
+            "{seen} then {head}"
+        );
         let entries = reader.read(Seq(1), 1000).expect("read").len() as u64;
-        assert!(entries.is_multiple_of(10) && entries >= head, "{head} then {entries}");
+        assert!(
+            entries.is_multiple_of(10) && entries >= head,
+            "{head} then {entries}"
+        );
         seen = entries;
         std::thread::yield_now();
     }
@@ -254,39 +333,111 @@ fn watch(reader: &dyn JournalReader, count: u64) {
 
 fn notes(count: usize) -> Vec<Draft> {
     let mut draft = sample::draft(1);
-    draft.fact = Fact::Note { text: "x".to_owned() };
+    draft.fact = Fact::Note {
+        text: "x".to_owned(),
+    };
     draft.correlation = None;
-    (1..=count as u64).map(|n| Draft { seq: Seq(n), ..draft.clone() }).collect()
+    (1..=count as u64)
+        .map(|n| Draft {
+            seq: Seq(n),
+            ..draft.clone()
+        })
+        .collect()
 }
 
 fn mentioning(id: String) -> Query {
-    Query { mention: Some(id), ..Query::default() }
+    Query {
+        mention: Some(id),
+        ..Query::default()
+    }
 }
 
 fn some_queries() -> Vec<Query> {
-    let base = Query { limit: 1000, ..Query::default() };
+    let base = Query {
+        limit: 1000,
+        ..Query::default()
+    };
     let kinds = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-    let execution = mentions(&sample::draft(12)).into_iter().find(|id| id.starts_with("exe-"));
-    let oldest = Query { order: Order::OldestFirst, ..base.clone() };
+    let execution = mentions(&sample::draft(12))
+        .into_iter()
+        .find(|id| id.starts_with("exe-"));
+    let oldest = Query {
+        order: Order::OldestFirst,
+        ..base.clone()
+    };
     vec![
         base.clone(),
         oldest.clone(),
-        Query { kinds: kinds(&["note"]), ..base.clone() },
-        Query { kinds: kinds(&["note", "decided", "no-such-kind"]), ..oldest.clone() },
-        Query { kinds: kinds(&["no-such-kind"]), ..base.clone() },
-        Query { correlation: Some("order-3".into()), ..base.clone() },
-        Query { correlation: Some("order".into()), ..base.clone() },
-        Query { correlation: Some("' OR 1=1 --".into()), ..base.clone() },
-        Query { lsn: Some(Lsn(20)), ..oldest.clone() },
-        Query { lsn: Some(Lsn(u64::MAX)), ..base.clone() },
-        Query { after: Some(Seq(100)), ..base.clone() },
-        Query { after: Some(Seq(u64::MAX)), ..base.clone() },
-        Query { before: Some(Seq(5)), ..oldest.clone() },
-        Query { before: Some(Seq(0)), ..base.clone() },
-        Query { before: Some(Seq(u64::MAX)), limit: 3, ..base.clone() },
-        Query { after: Some(Seq(10)), before: Some(Seq(20)), limit: 4, ..oldest.clone() },
-        Query { mention: execution.clone(), kinds: kinds(&["step-intended"]), ..oldest.clone() },
-        Query { mention: execution, after: Some(Seq(12)), limit: 2, ..base.clone() },
+        Query {
+            kinds: kinds(&["note"]),
+            ..base.clone()
+        },
+        Query {
+            kinds: kinds(&["note", "decided", "no-such-kind"]),
+            ..oldest.clone()
+        },
+        Query {
+            kinds: kinds(&["no-such-kind"]),
+            ..base.clone()
+        },
+        Query {
+            correlation: Some("order-3".into()),
+            ..base.clone()
+        },
+        Query {
+            correlation: Some("order".into()),
+            ..base.clone()
+        },
+        Query {
+            correlation: Some("' OR 1=1 --".into()),
+            ..base.clone()
+        },
+        Query {
+            lsn: Some(Lsn(20)),
+            ..oldest.clone()
+        },
+        Query {
+            lsn: Some(Lsn(u64::MAX)),
+            ..base.clone()
+        },
+        Query {
+            after: Some(Seq(100)),
+            ..base.clone()
+        },
+        Query {
+            after: Some(Seq(u64::MAX)),
+            ..base.clone()
+        },
+        Query {
+            before: Some(Seq(5)),
+            ..oldest.clone()
+        },
+        Query {
+            before: Some(Seq(0)),
+            ..base.clone()
+        },
+        Query {
+            before: Some(Seq(u64::MAX)),
+            limit: 3,
+            ..base.clone()
+        },
+        Query {
+            after: Some(Seq(10)),
+            before: Some(Seq(20)),
+            limit: 4,
+            ..oldest.clone()
+        },
+        Query {
+            mention: execution.clone(),
+            kinds: kinds(&["step-intended"]),
+            ..oldest.clone()
+        },
+        Query {
+            mention: execution,
+            after: Some(Seq(12)),
+            limit: 2,
+            ..base.clone()
+        },
         Query {
             mention: Some("event:20".into()),
             correlation: Some("order-3".into()),
@@ -306,7 +457,10 @@ fn naive(drafts: &[Draft], query: &Query) -> Vec<Draft> {
             query.lsn.is_some_and(|lsn| lsn != draft.lsn),
             query.after.is_some_and(|after| after >= draft.seq),
             query.before.is_some_and(|before| before <= draft.seq),
-            query.mention.as_ref().is_some_and(|id| !mentions(draft).contains(id)),
+            query
+                .mention
+                .as_ref()
+                .is_some_and(|id| !mentions(draft).contains(id)),
         ];
         if !wrong.contains(&true) {
             found.push(draft.clone());

@@ -9,7 +9,9 @@ use crate::note::NoteError;
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
     /// The drafts do not continue the journal; somebody else has written since, or their seqs have a gap. Nothing was written.
-    #[error("the journal continues at seq {expected}, the draft has {got}; it was made by a writer that is not (or no longer) the one")]
+    #[error(
+        "the journal continues at seq {expected}, the draft has {got}; it was made by a writer that is not (or no longer) the one"
+    )]
     Sequence {
         /// The seq the next entry has.
         expected: Seq,
@@ -43,7 +45,9 @@ pub enum JournalError {
         reason: String,
     },
     /// An earlier append failed. What it wrote is unknown until the journal is opened again, so nothing more is taken.
-    #[error("the journal takes no more entries since an append failed: {cause}; restart once the cause is mended")]
+    #[error(
+        "the journal takes no more entries since an append failed: {cause}; restart once the cause is mended"
+    )]
     Failed {
         /// The first failure.
         cause: String,
@@ -130,6 +134,14 @@ pub enum JournalError {
         /// One that will do.
         nearest: u64,
     },
+    /// More kept checkpoints than one verification compares with.
+    #[error("{got} checkpoints to compare with; one verification takes at most {max}")]
+    TooManyCheckpoints {
+        /// How many there are.
+        got: usize,
+        /// [`ALSO_MAX`](crate::verify::ALSO_MAX).
+        max: usize,
+    },
     /// A proof or export does not prove what it says.
     #[error("{0}")]
     Unproven(String),
@@ -140,6 +152,10 @@ impl JournalError {
         action: &'static str,
         path: &Path,
     ) -> impl Fn(Box<dyn Error + Send + Sync>) -> Self {
-        move |source| Self::Storage { action, path: path.to_owned(), source }
+        move |source| Self::Storage {
+            action,
+            path: path.to_owned(),
+            source,
+        }
     }
 }

@@ -35,6 +35,10 @@ pub use error::JournalError;
 pub use memory::MemoryJournal;
 pub use note::{Checkpoint, NoteError, PublicKey};
 pub use port::{Head, Journal, JournalReader, Order, Query};
+pub use prove::{
+    ConsistencyProof, ExportReport, InclusionProof, consistency, export, proof, verify_consistency,
+    verify_export, verify_proof,
+};
 pub use signer::{KeyError, Signer};
 pub use sqlite::{SqliteJournal, SqliteOptions};
 pub use verify::{Finding, FindingKind, VerifyOptions, VerifyReport, verify};

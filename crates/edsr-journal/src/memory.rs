@@ -81,7 +81,9 @@ impl Journal for MemoryJournal {
             return Err(JournalError::Sequence { expected, got });
         }
         let new = self.chain.extend(drafts, u64::MAX)?;
-        store.entries.extend(new.sealed.into_iter().map(|sealed| sealed.entry));
+        store
+            .entries
+            .extend(new.sealed.into_iter().map(|sealed| sealed.entry));
         store.chain.clone_from(&new.chain);
         self.chain = new.chain;
         Ok(self.chain.head)
@@ -111,14 +113,20 @@ impl JournalReader for MemoryReader {
     }
 
     fn get(&self, seq: Seq) -> Result<Option<Entry>, JournalError> {
-        let place = seq.0.checked_sub(1).and_then(|place| usize::try_from(place).ok());
+        let place = seq
+            .0
+            .checked_sub(1)
+            .and_then(|place| usize::try_from(place).ok());
         Ok(place.and_then(|place| read(&self.0).entries.get(place).cloned()))
     }
 
     fn query(&self, query: &Query) -> Result<Vec<Entry>, JournalError> {
         let limit = query.limit.min(QUERY_LIMIT_MAX);
         let store = read(&self.0);
-        let fitting = store.entries.iter().filter(|entry| fits(&entry.draft, query));
+        let fitting = store
+            .entries
+            .iter()
+            .filter(|entry| fits(&entry.draft, query));
         Ok(match query.order {
             Order::OldestFirst => fitting.take(limit).cloned().collect(),
             Order::NewestFirst => fitting.rev().take(limit).cloned().collect(),
@@ -141,7 +149,10 @@ fn fits(draft: &Draft, query: &Query) -> bool {
         && query.after.is_none_or(|after| draft.seq > after)
         && query.before.is_none_or(|before| draft.seq < before)
         && (query.correlation.is_none() || query.correlation == draft.correlation)
-        && query.mention.as_ref().is_none_or(|id| mentions(draft).contains(id))
+        && query
+            .mention
+            .as_ref()
+            .is_none_or(|id| mentions(draft).contains(id))
 }
 
 #[cfg(test)]
@@ -165,7 +176,13 @@ mod tests {
         let mut new = old.reopen();
         new.append(&sample::drafts(1, 1)).unwrap();
         let error = old.append(&sample::drafts(1, 1)).unwrap_err();
-        assert!(matches!(error, JournalError::Sequence { expected: Seq(2), got: Seq(1) }));
+        assert!(matches!(
+            error,
+            JournalError::Sequence {
+                expected: Seq(2),
+                got: Seq(1)
+            }
+        ));
         assert_eq!(new.reader().read(Seq(1), 9).unwrap().len(), 1);
     }
 
@@ -174,8 +191,14 @@ mod tests {
         let signer = Arc::new(Signer::from_seed(&[3; 32]));
         let mut journal = MemoryJournal::with_signer(Arc::clone(&signer));
         journal.append(&sample::drafts(1, 5)).unwrap();
-        let checkpoint = signer.public().open(&journal.checkpoint().unwrap()).unwrap();
-        assert_eq!((checkpoint.size, checkpoint.root), (5, journal.tree().root()));
+        let checkpoint = signer
+            .public()
+            .open(&journal.checkpoint().unwrap())
+            .unwrap();
+        assert_eq!(
+            (checkpoint.size, checkpoint.root),
+            (5, journal.tree().root())
+        );
         assert_eq!(MemoryJournal::new().checkpoint(), None);
         assert_eq!(journal.reopen().tree(), journal.tree());
     }

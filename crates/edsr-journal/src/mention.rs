@@ -26,7 +26,11 @@ pub fn mentions(draft: &Draft) -> BTreeSet<String> {
     if let Some(cause @ (Cause::Event(_) | Cause::Entry(_))) = draft.cause {
         found.id(cause);
     }
-    if let Some(incident) = draft.correlation.as_deref().and_then(|id| id.parse::<IncidentId>().ok()) {
+    if let Some(incident) = draft
+        .correlation
+        .as_deref()
+        .and_then(|id| id.parse::<IncidentId>().ok())
+    {
         found.id(incident);
     }
     found.fact(&draft.fact);
@@ -51,17 +55,35 @@ impl Found {
                 self.attempt(attempt);
             }
             Fact::DetectionOpened(detection) => self.detection(detection),
-            Fact::DetectionUpdated { detection, evidence, .. }
-            | Fact::DetectionResolved { detection, evidence, .. } => {
+            Fact::DetectionUpdated {
+                detection,
+                evidence,
+                ..
+            }
+            | Fact::DetectionResolved {
+                detection,
+                evidence,
+                ..
+            } => {
                 self.id(detection);
                 self.evidence(evidence);
             }
             Fact::Planned(plan) => self.plan(plan),
-            Fact::Decided { decision, detection, playbook: _, target: _ } => {
+            Fact::Decided {
+                decision,
+                detection,
+                playbook: _,
+                target: _,
+            } => {
                 self.decision(decision);
                 detection.iter().for_each(|id| self.id(id));
             }
-            Fact::ExecutionStarted { execution, plan: hash, detection, .. } => {
+            Fact::ExecutionStarted {
+                execution,
+                plan: hash,
+                detection,
+                ..
+            } => {
                 self.id(execution);
                 self.id(plan(*hash));
                 detection.iter().for_each(|id| self.id(id));
@@ -125,10 +147,17 @@ mod tests {
         let mut kinds = BTreeSet::new();
         for draft in sample::drafts(1, sample::KINDS) {
             let kind = draft.fact.kind();
-            let bare = Draft { cause: None, correlation: None, ..draft };
+            let bare = Draft {
+                cause: None,
+                correlation: None,
+                ..draft
+            };
             let ids = mentions(&bare);
             for prefix in about(kind) {
-                assert!(ids.iter().any(|id| id.starts_with(prefix)), "{kind}: {prefix} in {ids:?}");
+                assert!(
+                    ids.iter().any(|id| id.starts_with(prefix)),
+                    "{kind}: {prefix} in {ids:?}"
+                );
             }
             assert!(ids.is_empty() == about(kind).is_empty(), "{kind}: {ids:?}");
             kinds.insert(kind);
@@ -140,7 +169,9 @@ mod tests {
     fn cause_and_correlation_are_mentions_too() {
         let mut draft = sample::drafts(1, 1).remove(0);
         let incident = IncidentId::derive([b"i".as_slice()]);
-        draft.fact = Fact::Note { text: "exe-0123456789abcdef is only a word here".into() };
+        draft.fact = Fact::Note {
+            text: "exe-0123456789abcdef is only a word here".into(),
+        };
         draft.cause = Some(Cause::Event(Lsn(7)));
         draft.correlation = Some(incident.to_string());
         let expected = BTreeSet::from(["event:7".to_owned(), incident.to_string()]);

@@ -162,11 +162,7 @@ pub fn compact_range<N: Nodes>(nodes: &N, size: u64) -> Result<CompactRange, N::
 ///
 /// # Errors
 /// Those of `nodes`. `index` must be below `size`; the answer is empty otherwise.
-pub fn inclusion_path<N: Nodes>(
-    nodes: &N,
-    index: u64,
-    size: u64,
-) -> Result<Vec<Digest>, N::Error> {
+pub fn inclusion_path<N: Nodes>(nodes: &N, index: u64, size: u64) -> Result<Vec<Digest>, N::Error> {
     let (mut start, mut end) = (0, size);
     let mut path = Vec::new();
     while index < size && end - start > 1 {
@@ -213,12 +209,7 @@ pub fn consistency_path<N: Nodes>(nodes: &N, old: u64, new: u64) -> Result<Vec<D
 
 /// The root that `path` leads to from the leaf at `index`; `None` where its length does not fit `index` and `size`.
 #[must_use]
-pub fn root_of_inclusion(
-    index: u64,
-    size: u64,
-    leaf: Digest,
-    path: &[Digest],
-) -> Option<Digest> {
+pub fn root_of_inclusion(index: u64, size: u64, leaf: Digest, path: &[Digest]) -> Option<Digest> {
     if index >= size {
         return None;
     }

@@ -47,7 +47,11 @@ fn naive_path(index: usize, leaves: &[Digest]) -> Vec<Digest> {
 
 fn naive_subproof(old: usize, leaves: &[Digest], whole: bool) -> Vec<Digest> {
     if old == leaves.len() {
-        return if whole { vec![] } else { vec![naive_root(leaves)] };
+        return if whole {
+            vec![]
+        } else {
+            vec![naive_root(leaves)]
+        };
     }
     let k = naive_split(leaves.len());
     let (left, right) = leaves.split_at(k);
@@ -70,13 +74,34 @@ fn digest(hex: &str) -> Digest {
 
 /// The leaves and roots that Certificate Transparency implementations are tested with.
 const KNOWN: [(&str, &str); 8] = [
-    ("", "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d"),
-    ("00", "fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125"),
-    ("10", "aeb6bcfe274b70a14fb067a5e5578264db0fa9b51af5e0ba159158f329e06e77"),
-    ("2021", "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7"),
-    ("3031", "4e3bbb1f7b478dcfe71fb631631519a3bca12c9aefca1612bfce4c13a86264d4"),
-    ("40414243", "76e67dadbcdf1e10e1b74ddc608abd2f98dfb16fbce75277b5232a127f2087ef"),
-    ("5051525354555657", "ddb89be403809e325750d3d263cd78929c2942b7942a34b77e122c9594a74c8c"),
+    (
+        "",
+        "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
+    ),
+    (
+        "00",
+        "fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125",
+    ),
+    (
+        "10",
+        "aeb6bcfe274b70a14fb067a5e5578264db0fa9b51af5e0ba159158f329e06e77",
+    ),
+    (
+        "2021",
+        "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7",
+    ),
+    (
+        "3031",
+        "4e3bbb1f7b478dcfe71fb631631519a3bca12c9aefca1612bfce4c13a86264d4",
+    ),
+    (
+        "40414243",
+        "76e67dadbcdf1e10e1b74ddc608abd2f98dfb16fbce75277b5232a127f2087ef",
+    ),
+    (
+        "5051525354555657",
+        "ddb89be403809e325750d3d263cd78929c2942b7942a34b77e122c9594a74c8c",
+    ),
     (
         "606162636465666768696a6b6c6d6e6f",
         "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328",
@@ -84,7 +109,12 @@ const KNOWN: [(&str, &str); 8] = [
 ];
 
 fn known_leaves() -> Leaves {
-    Leaves(KNOWN.iter().map(|(leaf, _)| leaf_hash(&hex::decode(leaf).unwrap())).collect())
+    Leaves(
+        KNOWN
+            .iter()
+            .map(|(leaf, _)| leaf_hash(&hex::decode(leaf).unwrap()))
+            .collect(),
+    )
 }
 
 #[test]
@@ -133,7 +163,10 @@ fn the_compact_range_is_the_tree_at_every_size() {
         if size < SIZES_MAX {
             range.push(all.0[size as usize], |done| {
                 let start = (done.index << done.level) as usize;
-                assert_eq!(done.hash, naive_root(&all.0[start..start + (1 << done.level)]));
+                assert_eq!(
+                    done.hash,
+                    naive_root(&all.0[start..start + (1 << done.level)])
+                );
             });
         }
     }
@@ -144,7 +177,9 @@ fn two_neighbouring_ranges_join_to_the_whole() {
     let all = leaves(SIZES_MAX);
     for start in 0..=SIZES_MAX {
         let mut tail = CompactRange::new(start);
-        all.0[start as usize..].iter().for_each(|leaf| tail.push(*leaf, |_| {}));
+        all.0[start as usize..]
+            .iter()
+            .for_each(|leaf| tail.push(*leaf, |_| {}));
         let whole = compact_range(&all, start).unwrap().join(&tail).unwrap();
         assert_eq!(whole, compact_range(&all, SIZES_MAX).unwrap(), "{start}");
         assert!(CompactRange::new(start + 1).join(&tail).is_none());
@@ -164,7 +199,10 @@ fn inclusion_holds_for_every_leaf_and_nothing_else() {
             assert_eq!(root_of_inclusion(index, size, leaf, &path), Some(root));
             let other = leaf_hash(b"another leaf");
             assert_ne!(root_of_inclusion(index, size, other, &path), Some(root));
-            for wrong in [index + 1, index ^ 1, size - 1 - index].into_iter().filter(|wrong| *wrong != index) {
+            for wrong in [index + 1, index ^ 1, size - 1 - index]
+                .into_iter()
+                .filter(|wrong| *wrong != index)
+            {
                 assert_ne!(root_of_inclusion(wrong, size, leaf, &path), Some(root));
             }
             let longer = [path.as_slice(), &[root]].concat();
@@ -180,16 +218,25 @@ fn inclusion_holds_for_every_leaf_and_nothing_else() {
 #[test]
 fn consistency_holds_for_every_pair_of_sizes_and_nothing_else() {
     let all = leaves(SIZES_MAX);
-    let roots: Vec<_> = (0..=SIZES_MAX as usize).map(|size| naive_root(&all.0[..size])).collect();
+    let roots: Vec<_> = (0..=SIZES_MAX as usize)
+        .map(|size| naive_root(&all.0[..size]))
+        .collect();
     for new in 1..=SIZES_MAX {
         let tree = &all.0[..new as usize];
         for old in 0..=new {
             let (old_root, new_root) = (roots[old as usize], roots[new as usize]);
             let path = consistency_path(&all, old, new).unwrap();
             if old > 0 {
-                assert_eq!(path, naive_subproof(old as usize, tree, true), "{old} to {new}");
+                assert_eq!(
+                    path,
+                    naive_subproof(old as usize, tree, true),
+                    "{old} to {new}"
+                );
             }
-            assert!(is_consistent((old, old_root), (new, new_root), &path), "{old} to {new}");
+            assert!(
+                is_consistent((old, old_root), (new, new_root), &path),
+                "{old} to {new}"
+            );
             let other = leaf_hash(b"another root");
             assert!(!is_consistent((old, other), (new, new_root), &path));
             assert!(old == 0 || !is_consistent((old, old_root), (new, other), &path));
@@ -203,7 +250,11 @@ fn consistency_holds_for_every_pair_of_sizes_and_nothing_else() {
                 assert!(!is_consistent((old, old_root), (new, new_root), cut));
             }
         }
-        assert!(!is_consistent((new, roots[new as usize]), (new - 1, roots[new as usize - 1]), &[]));
+        assert!(!is_consistent(
+            (new, roots[new as usize]),
+            (new - 1, roots[new as usize - 1]),
+            &[]
+        ));
     }
 }
 
@@ -214,7 +265,11 @@ fn the_largest_sizes_do_not_overflow() {
         let path = vec![leaf; path_len];
         for index in [0, 1, u64::MAX - 2, u64::MAX - 1, u64::MAX] {
             let found = root_of_inclusion(index, u64::MAX, leaf, &path);
-            assert_eq!(found.is_some() && path_len == 0, false, "{index} {path_len}");
+            assert_eq!(
+                found.is_some() && path_len == 0,
+                false,
+                "{index} {path_len}"
+            );
             assert!(!is_consistent((index, leaf), (u64::MAX, leaf), &path) || index == u64::MAX);
         }
     }

@@ -150,13 +150,19 @@ impl PublicKey {
                 continue;
             };
             if name == self.name {
-                let bad = || NoteError::BadSignature { name: name.to_owned() };
+                let bad = || NoteError::BadSignature {
+                    name: name.to_owned(),
+                };
                 let signature = Signature::from_slice(signature).map_err(|_| bad())?;
-                self.key.verify_strict(text.as_bytes(), &signature).map_err(|_| bad())?;
+                self.key
+                    .verify_strict(text.as_bytes(), &signature)
+                    .map_err(|_| bad())?;
                 return Ok(text);
             }
         }
-        Err(NoteError::NoSignature { expected: self.name.clone() })
+        Err(NoteError::NoSignature {
+            expected: self.name.clone(),
+        })
     }
 }
 
@@ -177,7 +183,9 @@ impl fmt::Debug for PublicKey {
 
 /// A text that is not a verifier key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a public key; expected the one line of the `.pub` file beside the journal's key")]
+#[error(
+    "`{0}` is not a public key; expected the one line of the `.pub` file beside the journal's key"
+)]
 pub struct PublicKeyError(String);
 
 impl FromStr for PublicKey {
@@ -214,7 +222,9 @@ fn split(note: &str) -> Result<(&str, &str), NoteError> {
     if note.chars().any(|c| c < ' ' && c != '\n') {
         return Err(NoteError::Form("it contains a control character"));
     }
-    let middle = note.rfind("\n\n").ok_or(NoteError::Form("there are no signatures"))?;
+    let middle = note
+        .rfind("\n\n")
+        .ok_or(NoteError::Form("there are no signatures"))?;
     let (text, signatures) = (&note[..=middle], &note[middle + 2..]);
     if signatures.is_empty() || !signatures.ends_with('\n') {
         return Err(NoteError::Form("it does not end with a signature line"));
@@ -271,22 +281,34 @@ mod tests {
     fn a_note_of_another_implementation_is_verified() {
         let key: PublicKey = GO_KEY.parse().unwrap();
         assert_eq!(key.to_string(), GO_KEY);
-        assert!(key.signed_text(GO_NOTE).unwrap().starts_with("If you think"));
+        assert!(
+            key.signed_text(GO_NOTE)
+                .unwrap()
+                .starts_with("If you think")
+        );
         let bent = GO_NOTE.replace("don't", "do");
-        let bad = NoteError::BadSignature { name: "PeterNeumann".into() };
+        let bad = NoteError::BadSignature {
+            name: "PeterNeumann".into(),
+        };
         assert_eq!(key.signed_text(&bent), Err(bad));
     }
 
     fn signed() -> (PublicKey, String) {
         let signer = Signer::from_seed(&[7; 32]);
-        (signer.public().clone(), signer.checkpoint(12, Digest::of(b"root")))
+        (
+            signer.public().clone(),
+            signer.checkpoint(12, Digest::of(b"root")),
+        )
     }
 
     #[test]
     fn a_checkpoint_reads_as_it_was_signed() {
         let (key, note) = signed();
         let checkpoint = key.open(&note).unwrap();
-        assert_eq!((checkpoint.size, checkpoint.root), (12, Digest::of(b"root")));
+        assert_eq!(
+            (checkpoint.size, checkpoint.root),
+            (12, Digest::of(b"root"))
+        );
         assert_eq!(checkpoint.origin, key.name());
         assert!(note.starts_with(&format!("{}\n12\n", key.name())), "{note}");
         assert_eq!(Checkpoint::parse_unverified(&note).unwrap(), checkpoint);
@@ -313,7 +335,10 @@ mod tests {
         let (_, other_line) = split(GO_NOTE).unwrap();
         assert!(key.open(&format!("{note}{other_line}")).is_ok());
         let only_other = format!("{}{other_line}", &note[..note.find('\u{2014}').unwrap()]);
-        assert!(matches!(key.open(&only_other), Err(NoteError::NoSignature { .. })));
+        assert!(matches!(
+            key.open(&only_other),
+            Err(NoteError::NoSignature { .. })
+        ));
     }
 
     #[test]
@@ -321,10 +346,24 @@ mod tests {
         let (key, note) = signed();
         let long = format!("{}{note}", "x".repeat(NOTE_BYTES_MAX));
         let size = |size: &str| note.replace("\n12\n", &format!("\n{size}\n"));
-        for bad in ["", "\n\n", "a\n\nb", &note[1..], &note[..note.len() - 1], &long] {
+        for bad in [
+            "",
+            "\n\n",
+            "a\n\nb",
+            &note[1..],
+            &note[..note.len() - 1],
+            &long,
+        ] {
             assert!(key.open(bad).is_err(), "{bad}");
         }
-        for bad in ["012", "+12", "-1", "", "99999999999999999999", "9223372036854775808"] {
+        for bad in [
+            "012",
+            "+12",
+            "-1",
+            "",
+            "99999999999999999999",
+            "9223372036854775808",
+        ] {
             assert!(Checkpoint::parse_unverified(&size(bad)).is_err(), "{bad}");
         }
         assert!(Checkpoint::parse_unverified(&size("0")).is_ok());
@@ -334,6 +373,9 @@ mod tests {
     fn another_origin_is_refused_even_with_a_good_signature() {
         let signer = Signer::from_seed(&[7; 32]);
         let note = signer.sign_text("elsewhere\n1\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n");
-        assert!(matches!(signer.public().open(&note), Err(NoteError::Origin { .. })));
+        assert!(matches!(
+            signer.public().open(&note),
+            Err(NoteError::Origin { .. })
+        ));
     }
 }

@@ -73,7 +73,10 @@ pub fn detection(n: u64) -> Detection {
         detector: "checkout-errors".to_owned(),
         owner: "team-payments".to_owned(),
         key: Key::new(vec![
-            ("data.region".to_owned(), Scalar::Str("eu\u{2028}1".to_owned())),
+            (
+                "data.region".to_owned(),
+                Scalar::Str("eu\u{2028}1".to_owned()),
+            ),
             ("data.shard".to_owned(), Scalar::Int(-(n as i64))),
             ("data.live".to_owned(), Scalar::Bool(n.is_multiple_of(2))),
         ]),
@@ -92,20 +95,31 @@ pub fn detection(n: u64) -> Detection {
 
 fn fact(n: u64) -> Fact {
     match n % KINDS as u64 {
-        0 => Fact::NodeStarted { version: format!("0.{n}.0"), durable: Seq(n - 1) },
+        0 => Fact::NodeStarted {
+            version: format!("0.{n}.0"),
+            durable: Seq(n - 1),
+        },
         1 => Fact::BundleActivated {
             bundle: digest("bundle", n),
             previous: (n > 1).then(|| digest("bundle", n - 1)),
         },
         2 => Fact::Paused(pause(n)),
-        3 => Fact::Resumed { pause: pause(n).id, reason: "mended".to_owned() },
+        3 => Fact::Resumed {
+            pause: pause(n).id,
+            reason: "mended".to_owned(),
+        },
         4 => Fact::Approval {
             decision: decision(n).id,
             granted: n.is_multiple_of(2),
             reason: String::new(),
         },
-        5 => Fact::StepOutcome { attempt: attempt(n), outcome: outcome(n) },
-        6 => Fact::Note { text: format!("remark {n}:\n\t\"quoted\" \\ \u{0} ☂ 🜚 '; DROP TABLE entry; --") },
+        5 => Fact::StepOutcome {
+            attempt: attempt(n),
+            outcome: outcome(n),
+        },
+        6 => Fact::Note {
+            text: format!("remark {n}:\n\t\"quoted\" \\ \u{0} ☂ 🜚 '; DROP TABLE entry; --"),
+        },
         7 => Fact::DetectionOpened(detection(n)),
         8 => Fact::DetectionUpdated {
             detection: detection(n).id,
@@ -133,7 +147,10 @@ fn fact(n: u64) -> Fact {
             seed: u64::MAX - n,
         },
         13 => Fact::StepIntended(request(n)),
-        14 => Fact::StepRetry { attempt: attempt(n), at: at(n + 1) },
+        14 => Fact::StepRetry {
+            attempt: attempt(n),
+            at: at(n + 1),
+        },
         15 => Fact::Verified {
             execution: execution(n),
             passed: n.is_multiple_of(2),
@@ -183,9 +200,16 @@ fn attempt(n: u64) -> AttemptId {
 
 fn outcome(n: u64) -> Outcome {
     match n % 3 {
-        0 => Outcome::Ok { output: json!({ "exit": 0, "load": 0.30000000000000004, "big": u64::MAX }) },
-        1 => Outcome::Failed { reason: "exit 1".to_owned(), output: json!(null) },
-        _ => Outcome::Unknown { reason: "no answer in 30s".to_owned() },
+        0 => Outcome::Ok {
+            output: json!({ "exit": 0, "load": 0.30000000000000004, "big": u64::MAX }),
+        },
+        1 => Outcome::Failed {
+            reason: "exit 1".to_owned(),
+            output: json!(null),
+        },
+        _ => Outcome::Unknown {
+            reason: "no answer in 30s".to_owned(),
+        },
     }
 }
 

@@ -84,7 +84,10 @@ impl Signer {
         let file = File::open(path).map_err(&fail)?;
         let mode = file.metadata().map_err(&fail)?.permissions().mode() & 0o7777;
         if mode & 0o077 != 0 {
-            return Err(KeyError::Exposed { path: path.to_owned(), mode });
+            return Err(KeyError::Exposed {
+                path: path.to_owned(),
+                mode,
+            });
         }
         let mut text = Zeroizing::new(String::new());
         file.take(KEY_FILE_BYTES_MAX)
@@ -179,14 +182,22 @@ fn parse(text: &str) -> Option<Signer> {
 }
 
 fn write_new(path: &Path, mode: u32, bytes: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(path)?;
     file.write_all(bytes)?;
     file.sync_all()
 }
 
 fn io_error(action: &'static str, path: &Path) -> impl Fn(io::Error) -> KeyError {
     let path = path.to_owned();
-    move |source| KeyError::Io { action, path: path.clone(), source }
+    move |source| KeyError::Io {
+        action,
+        path: path.clone(),
+        source,
+    }
 }
 
 #[cfg(test)]
@@ -204,11 +215,17 @@ mod tests {
         assert_eq!(read.public(), made.public());
         let public = fs::read_to_string(dir.path().join("keys/journal.key.pub")).unwrap();
         assert_eq!(public.parse::<PublicKey>().unwrap(), *made.public());
-        assert!(matches!(Signer::create(&path), Err(KeyError::Io { .. })), "left alone");
+        assert!(
+            matches!(Signer::create(&path), Err(KeyError::Io { .. })),
+            "left alone"
+        );
         let other = Signer::create(&dir.path().join("other.key")).unwrap();
         assert_ne!(other.public(), made.public());
         let names = fs::read_dir(dir.path().join("keys")).unwrap().count();
-        assert_eq!(names, 2, "nothing but the key and its public half is left behind");
+        assert_eq!(
+            names, 2,
+            "nothing but the key and its public half is left behind"
+        );
     }
 
     #[test]
@@ -232,7 +249,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("journal.key");
         let text = Signer::from_seed(&[9; 32]).to_text();
-        for bad in ["", "secret-bytes", &text[..60], &text.replace("PRIVATE", "PUBLIC")] {
+        for bad in [
+            "",
+            "secret-bytes",
+            &text[..60],
+            &text.replace("PRIVATE", "PUBLIC"),
+        ] {
             let _ = fs::remove_file(&path);
             write_new(&path, 0o600, bad.as_bytes()).unwrap();
             let error = Signer::load_or_create(&path).unwrap_err();

@@ -229,7 +229,7 @@ impl DetectState {
             {
                 state.machine = Machine::Absent(AbsentState::armed(now));
             }
-            let _ = state.read(detector, now);
+            state.wake = state.read(detector, now).wake;
             keys.insert(key.clone(), state);
         }
         let state = DetectorState {

@@ -97,11 +97,6 @@ impl Execution {
             failure: None,
         }
     }
-
-    /// Whether any call was intended yet.
-    pub(crate) fn untouched(&self) -> bool {
-        self.steps.iter().all(|step| step.attempts == [0; 3])
-    }
 }
 
 pub(crate) const fn index(role: StepRole) -> usize {

@@ -48,9 +48,16 @@ impl HeadRow {
 }
 
 /// The end, when head, last entry, tree and checkpoint agree.
-pub(super) fn load(connection: &Connection, path: &Path, key: &PublicKey) -> Result<End, JournalError> {
+pub(super) fn load(
+    connection: &Connection,
+    path: &Path,
+    key: &PublicKey,
+) -> Result<End, JournalError> {
     let fail = |error: rusqlite::Error| JournalError::storage("read", path)(error.into());
-    let refuse = |differs| JournalError::Differs { path: path.to_owned(), differs };
+    let refuse = |differs| JournalError::Differs {
+        path: path.to_owned(),
+        differs,
+    };
     let head = HeadRow::read(connection).map_err(fail)?;
     let head = head.ok_or_else(|| refuse(vec!["the head is missing".to_owned()]))?;
     let last = last_entry(connection).map_err(fail)?;
@@ -63,8 +70,18 @@ pub(super) fn load(connection: &Connection, path: &Path, key: &PublicKey) -> Res
     };
     let seq = edsr_model::Seq(head.seq);
     let head_at = Timestamp::from_micros(head.at);
-    let chain = Chain { head: Head { seq, hash, at: head_at }, tree };
-    Ok(End { chain, note: head.note })
+    let chain = Chain {
+        head: Head {
+            seq,
+            hash,
+            at: head_at,
+        },
+        tree,
+    };
+    Ok(End {
+        chain,
+        note: head.note,
+    })
 }
 
 fn last_entry(connection: &Connection) -> rusqlite::Result<Option<Result<Entry, JournalError>>> {
@@ -80,11 +97,18 @@ fn against_last(head: &HeadRow, last: Option<Result<Entry, JournalError>>) -> Ve
     };
     let mut differs = Vec::new();
     if head.seq != seq {
-        differs.push(format!("the head names seq {}, the last entry is {seq}", head.seq));
+        differs.push(format!(
+            "the head names seq {}, the last entry is {seq}",
+            head.seq
+        ));
     } else if head.hash != Some(hash) {
-        differs.push(format!("the head has another hash than the last entry, {seq}"));
+        differs.push(format!(
+            "the head has another hash than the last entry, {seq}"
+        ));
     } else if head.at != at {
-        differs.push(format!("the head has another time than the last entry, {seq}"));
+        differs.push(format!(
+            "the head has another time than the last entry, {seq}"
+        ));
     }
     differs
 }
@@ -106,7 +130,10 @@ fn against_note(head: &HeadRow, key: &PublicKey) -> Option<String> {
             checkpoint.size, head.seq
         )),
         Ok(checkpoint) => {
-            let same = head.tree.as_ref().is_some_and(|tree| tree.root() == checkpoint.root);
+            let same = head
+                .tree
+                .as_ref()
+                .is_some_and(|tree| tree.root() == checkpoint.root);
             (!same).then(|| "the latest checkpoint does not fit the tree of the head".to_owned())
         }
     }

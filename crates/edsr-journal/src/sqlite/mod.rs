@@ -87,7 +87,11 @@ impl SqliteJournal {
         let meta = schema::check(&connection, path)?;
         if meta.key != signer.public().name() {
             let found = signer.public().name().to_owned();
-            return Err(JournalError::WrongKey { path: path.to_owned(), expected: meta.key, found });
+            return Err(JournalError::WrongKey {
+                path: path.to_owned(),
+                expected: meta.key,
+                found,
+            });
         }
         let end = end::load(&connection, path, signer.public())?;
         let mut journal = Self {
@@ -124,7 +128,12 @@ impl SqliteJournal {
     }
 
     fn write(&mut self, new: &Extension) -> rusqlite::Result<Option<String>> {
-        let Self { connection, signer, chain, .. } = self;
+        let Self {
+            connection,
+            signer,
+            chain,
+            ..
+        } = self;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let note = signer.checkpoint(new.chain.tree.end(), new.chain.tree.root());
         if !move_head(&transaction, &chain.head, &new.chain, &note)? {
@@ -153,7 +162,9 @@ impl SqliteJournal {
 impl Journal for SqliteJournal {
     fn append(&mut self, drafts: &[Draft]) -> Result<Head, JournalError> {
         if let Some(cause) = &self.failed {
-            return Err(JournalError::Failed { cause: cause.clone() });
+            return Err(JournalError::Failed {
+                cause: cause.clone(),
+            });
         }
         let new = self.chain.extend(drafts, self.checkpoint_every)?;
         let Some(first) = drafts.first() else {
@@ -168,7 +179,10 @@ impl Journal for SqliteJournal {
             // Somebody wrote although the lock is ours; whatever we believe about the journal is out of date for good.
             Ok(None) => {
                 let head = self.reader().head()?;
-                let error = JournalError::Sequence { expected: head.seq.next(), got: first.seq };
+                let error = JournalError::Sequence {
+                    expected: head.seq.next(),
+                    got: first.seq,
+                };
                 Err(self.fail(error))
             }
             Err(error) => {
@@ -195,7 +209,11 @@ impl Journal for SqliteJournal {
 }
 
 fn insert_entry(connection: &Connection, sealed: &Sealed) -> rusqlite::Result<()> {
-    let Sealed { entry, body, mentions } = sealed;
+    let Sealed {
+        entry,
+        body,
+        mentions,
+    } = sealed;
     let columns = Columns::of(&entry.draft);
     let seq = entry.draft.seq.0;
     connection
@@ -224,14 +242,22 @@ fn insert_entry(connection: &Connection, sealed: &Sealed) -> rusqlite::Result<()
 fn insert_subtrees(connection: &Connection, subtrees: &[Subtree]) -> rusqlite::Result<()> {
     let mut insert = connection
         .prepare_cached("INSERT INTO subtree (level, position, hash) VALUES (?1, ?2, ?3)")?;
-    for subtree in subtrees.iter().filter(|subtree| rows::is_kept(subtree.level)) {
+    for subtree in subtrees
+        .iter()
+        .filter(|subtree| rows::is_kept(subtree.level))
+    {
         insert.execute(params![subtree.level, subtree.index, subtree.hash.0])?;
     }
     Ok(())
 }
 
 /// Moves the head on; false where it is not where this writer left it.
-fn move_head(connection: &Connection, from: &Head, to: &Chain, note: &str) -> rusqlite::Result<bool> {
+fn move_head(
+    connection: &Connection,
+    from: &Head,
+    to: &Chain,
+    note: &str,
+) -> rusqlite::Result<bool> {
     let moved = connection
         .prepare_cached(
             "UPDATE head SET seq = ?1, hash = ?2, at = ?3, tree = ?4, note = ?5

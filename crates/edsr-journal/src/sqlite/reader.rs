@@ -11,9 +11,7 @@ use super::end::HeadRow;
 use super::rows::{ENTRY_COLUMNS, entry};
 use super::schema::open_readable;
 use crate::error::JournalError;
-use crate::port::{
-    Head, JournalReader, Order, QUERY_KINDS_MAX, QUERY_LIMIT_MAX, Query, READ_MAX,
-};
+use crate::port::{Head, JournalReader, Order, QUERY_KINDS_MAX, QUERY_LIMIT_MAX, Query, READ_MAX};
 
 pub(super) struct SqliteReader {
     path: PathBuf,
@@ -25,14 +23,20 @@ type Entries = Result<Vec<Entry>, JournalError>;
 
 impl SqliteReader {
     pub(super) const fn new(path: PathBuf) -> Self {
-        Self { path, connection: Mutex::new(None) }
+        Self {
+            path,
+            connection: Mutex::new(None),
+        }
     }
 
     fn with<T>(
         &self,
         run: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, JournalError> {
-        let mut place = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut place = self
+            .connection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let connection = match place.take() {
             Some(connection) => Ok(connection),
             None => open_readable(&self.path),
@@ -49,7 +53,9 @@ impl JournalReader for SqliteReader {
         let (Ok(first), max) = (i64::try_from(from), max.min(READ_MAX)) else {
             return Ok(Vec::new());
         };
-        let sql = format!("SELECT {ENTRY_COLUMNS} FROM entry e WHERE e.seq >= ?1 ORDER BY e.seq LIMIT ?2");
+        let sql = format!(
+            "SELECT {ENTRY_COLUMNS} FROM entry e WHERE e.seq >= ?1 ORDER BY e.seq LIMIT ?2"
+        );
         let entries: Entries = self.with(|connection| {
             let mut statement = connection.prepare_cached(&sql)?;
             statement.query_map(params![first, max], entry)?.collect()
@@ -65,7 +71,10 @@ impl JournalReader for SqliteReader {
         };
         let sql = format!("SELECT {ENTRY_COLUMNS} FROM entry e WHERE e.seq = ?1");
         self.with(|connection| {
-            connection.prepare_cached(&sql)?.query_row([seq], entry).optional()
+            connection
+                .prepare_cached(&sql)?
+                .query_row([seq], entry)
+                .optional()
         })?
         .transpose()
     }
@@ -74,7 +83,9 @@ impl JournalReader for SqliteReader {
         let (sql, values) = statement(query);
         self.with(|connection| {
             let mut statement = connection.prepare_cached(&sql)?;
-            statement.query_map(params_from_iter(values), entry)?.collect()
+            statement
+                .query_map(params_from_iter(values), entry)?
+                .collect()
         })?
     }
 
@@ -86,7 +97,11 @@ impl JournalReader for SqliteReader {
         };
         let row = row.ok_or_else(|| refuse("the head is missing"))?;
         let hash = row.hash.ok_or_else(|| refuse("the head has no hash"))?;
-        Ok(Head { seq: Seq(row.seq), hash, at: Timestamp::from_micros(row.at) })
+        Ok(Head {
+            seq: Seq(row.seq),
+            hash,
+            at: Timestamp::from_micros(row.at),
+        })
     }
 
     fn clone_box(&self) -> Box<dyn JournalReader> {
@@ -99,7 +114,10 @@ fn check_row(from: Seq, entries: &[Entry]) -> Result<(), JournalError> {
     let mut seq = from;
     let mut prev: Option<Digest> = None;
     for entry in entries {
-        let damaged = |reason: &str| JournalError::Damaged { seq, reason: reason.to_owned() };
+        let damaged = |reason: &str| JournalError::Damaged {
+            seq,
+            reason: reason.to_owned(),
+        };
         if entry.draft.seq != seq {
             return Err(damaged("it is missing"));
         }
@@ -128,7 +146,11 @@ fn statement(query: &Query) -> (String, Vec<Value>) {
         }
         None => "entry e",
     };
-    let seq = if query.mention.is_some() { "m.seq" } else { "e.seq" };
+    let seq = if query.mention.is_some() {
+        "m.seq"
+    } else {
+        "e.seq"
+    };
     if let Some(after) = query.after {
         add(&format!("{seq} >"), number(after.0));
     }
@@ -137,7 +159,10 @@ fn statement(query: &Query) -> (String, Vec<Value>) {
     }
     if let Some(lsn) = query.lsn {
         // No entry has one that large, and -1 is none either.
-        add("e.lsn =", Value::Integer(i64::try_from(lsn.0).unwrap_or(-1)));
+        add(
+            "e.lsn =",
+            Value::Integer(i64::try_from(lsn.0).unwrap_or(-1)),
+        );
     }
     if let Some(correlation) = &query.correlation {
         add("e.correlation =", Value::Text(correlation.clone()));
@@ -146,10 +171,16 @@ fn statement(query: &Query) -> (String, Vec<Value>) {
         let kinds = query.kinds.iter().take(QUERY_KINDS_MAX);
         let first = values.len() + 1;
         values.extend(kinds.map(|kind| Value::Text(kind.clone())));
-        let places: Vec<_> = (first..=values.len()).map(|place| format!("?{place}")).collect();
+        let places: Vec<_> = (first..=values.len())
+            .map(|place| format!("?{place}"))
+            .collect();
         conditions.push(format!("e.kind IN ({})", places.join(", ")));
     }
-    let filter = if conditions.is_empty() { "true".to_owned() } else { conditions.join(" AND ") };
+    let filter = if conditions.is_empty() {
+        "true".to_owned()
+    } else {
+        conditions.join(" AND ")
+    };
     let order = match query.order {
         Order::NewestFirst => "DESC",
         Order::OldestFirst => "ASC",

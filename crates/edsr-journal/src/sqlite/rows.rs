@@ -62,7 +62,10 @@ impl Nodes for StoredNodes<'_> {
         if range.end() == count {
             Ok(range.root())
         } else {
-            Err(NodesError::Missing { first: (start << base) + 1, last: end << base })
+            Err(NodesError::Missing {
+                first: (start << base) + 1,
+                last: end << base,
+            })
         }
     }
 }

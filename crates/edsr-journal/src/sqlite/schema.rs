@@ -78,11 +78,15 @@ pub(crate) fn open_writable(path: &Path, bytes_max: u64) -> rusqlite::Result<Con
         let text = format!("no synced write-ahead log is possible here (mode `{mode}`)");
         return Err(rusqlite::Error::SqliteFailure(code, Some(text)));
     }
-    let pages = i64::try_from(bytes_max / PAGE_BYTES).unwrap_or(i64::MAX).max(1);
-    let _: i64 = connection
-        .pragma_update_and_check(None, "max_page_count", pages, |row| row.get(0))?;
-    let _: i64 = connection
-        .pragma_update_and_check(None, "journal_size_limit", WAL_BYTES_KEPT, |row| row.get(0))?;
+    let pages = i64::try_from(bytes_max / PAGE_BYTES)
+        .unwrap_or(i64::MAX)
+        .max(1);
+    let _: i64 =
+        connection.pragma_update_and_check(None, "max_page_count", pages, |row| row.get(0))?;
+    let _: i64 =
+        connection.pragma_update_and_check(None, "journal_size_limit", WAL_BYTES_KEPT, |row| {
+            row.get(0)
+        })?;
     Ok(connection)
 }
 
@@ -120,7 +124,9 @@ fn immutable_uri(path: &Path) -> String {
 
 pub(crate) fn is_empty(connection: &Connection, path: &Path) -> Result<bool, JournalError> {
     let count = |name: &str| -> rusqlite::Result<i64> {
-        connection.query_row(&format!("SELECT count(*) FROM {name}"), [], |row| row.get(0))
+        connection.query_row(&format!("SELECT count(*) FROM {name}"), [], |row| {
+            row.get(0)
+        })
     };
     count("sqlite_schema")
         .map(|tables| tables == 0)
@@ -140,9 +146,14 @@ pub(crate) fn create(
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
         transaction.pragma_update(None, "user_version", VERSION)?;
         let every = checkpoint_every.max(1).to_string();
-        for (name, value) in [("key", signer.public().name()), ("checkpoint_every", &every)] {
-            transaction
-                .execute("INSERT INTO meta (name, value) VALUES (?1, ?2)", params![name, value])?;
+        for (name, value) in [
+            ("key", signer.public().name()),
+            ("checkpoint_every", &every),
+        ] {
+            transaction.execute(
+                "INSERT INTO meta (name, value) VALUES (?1, ?2)",
+                params![name, value],
+            )?;
         }
         transaction.execute(
             "INSERT INTO head (one, seq, hash, at, tree, note) VALUES (1, ?1, ?2, ?3, x'', ?4)",
@@ -161,35 +172,55 @@ pub(crate) fn create(
 /// Whether the file is a journal with exactly our tables; a trigger of somebody else's would change what is written.
 pub(crate) fn check(connection: &Connection, path: &Path) -> Result<Meta, JournalError> {
     let fail = |error: rusqlite::Error| JournalError::storage("read", path)(error.into());
-    let format = |reason: String| JournalError::Format { path: path.to_owned(), reason };
+    let format = |reason: String| JournalError::Format {
+        path: path.to_owned(),
+        reason,
+    };
     let header = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     if header("application_id").map_err(fail)? != APPLICATION_ID {
         return Err(format("it is another kind of file".to_owned()));
     }
     let version = header("user_version").map_err(fail)?;
     if version != VERSION {
-        return Err(format(format!("it has version {version}, this program knows {VERSION}")));
+        return Err(format(format!(
+            "it has version {version}, this program knows {VERSION}"
+        )));
     }
     let expected = Connection::open_in_memory().map_err(fail)?;
     expected.execute_batch(TABLES).map_err(fail)?;
     if objects(connection).map_err(fail)? != objects(&expected).map_err(fail)? {
-        return Err(format("its tables, indexes or triggers were changed".to_owned()));
+        return Err(format(
+            "its tables, indexes or triggers were changed".to_owned(),
+        ));
     }
     let value = |name: &str| -> rusqlite::Result<String> {
-        connection.query_row("SELECT value FROM meta WHERE name = ?1", [name], |row| row.get(0))
+        connection.query_row("SELECT value FROM meta WHERE name = ?1", [name], |row| {
+            row.get(0)
+        })
     };
     let key = value("key").map_err(|_| format("it does not name its key".to_owned()))?;
-    let checkpoint_every = value("checkpoint_every").ok().and_then(|text| text.parse().ok());
+    let checkpoint_every = value("checkpoint_every")
+        .ok()
+        .and_then(|text| text.parse().ok());
     match checkpoint_every {
-        Some(checkpoint_every) if checkpoint_every > 0 => Ok(Meta { key, checkpoint_every }),
-        _ => Err(format("it does not say how often checkpoints are kept".to_owned())),
+        Some(checkpoint_every) if checkpoint_every > 0 => Ok(Meta {
+            key,
+            checkpoint_every,
+        }),
+        _ => Err(format(
+            "it does not say how often checkpoints are kept".to_owned(),
+        )),
     }
 }
 
 fn objects(connection: &Connection) -> rusqlite::Result<Vec<[Option<String>; 4]>> {
     connection
-        .prepare("SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name LIMIT 100")?
-        .query_map([], |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?]))?
+        .prepare(
+            "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name LIMIT 100",
+        )?
+        .query_map([], |row| {
+            Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?])
+        })?
         .collect()
 }
 

@@ -18,7 +18,9 @@ struct Place {
 
 impl Place {
     fn new() -> Self {
-        Self { dir: tempfile::tempdir().unwrap() }
+        Self {
+            dir: tempfile::tempdir().unwrap(),
+        }
     }
 
     fn journal(&self) -> PathBuf {
@@ -26,7 +28,10 @@ impl Place {
     }
 
     fn witnessed(&self) -> SqliteOptions {
-        SqliteOptions { witness: Some(self.dir.path().join("keys/witness")), ..SqliteOptions::default() }
+        SqliteOptions {
+            witness: Some(self.dir.path().join("keys/witness")),
+            ..SqliteOptions::default()
+        }
     }
 
     fn open(&self) -> Result<SqliteJournal, JournalError> {
@@ -62,7 +67,16 @@ fn a_writer_that_was_passed_by_cannot_write() {
     let mut new = place.open().unwrap();
     new.append(&sample::drafts(1, 2)).unwrap();
     let error = old.append(&sample::drafts(1, 1)).unwrap_err();
-    assert!(matches!(error, JournalError::Sequence { expected: Seq(3), got: Seq(1) }), "{error}");
+    assert!(
+        matches!(
+            error,
+            JournalError::Sequence {
+                expected: Seq(3),
+                got: Seq(1)
+            }
+        ),
+        "{error}"
+    );
     let error = old.append(&sample::drafts(3, 1)).unwrap_err();
     assert!(matches!(error, JournalError::Failed { .. }), "{error}");
     new.append(&sample::drafts(3, 1)).unwrap();
@@ -71,7 +85,10 @@ fn a_writer_that_was_passed_by_cannot_write() {
 #[test]
 fn a_full_disk_fails_the_journal_for_good() {
     let place = Place::new();
-    let options = SqliteOptions { bytes_max: 160 * 1024, ..place.witnessed() };
+    let options = SqliteOptions {
+        bytes_max: 160 * 1024,
+        ..place.witnessed()
+    };
     let mut journal = open(&place.journal(), options).unwrap();
     let mut seq = 1;
     let first = loop {
@@ -82,14 +99,29 @@ fn a_full_disk_fails_the_journal_for_good() {
         assert!(seq < 10_000, "the limit is never reached");
     };
     assert!(seq > 5, "some entries fit");
-    assert!(matches!(first, JournalError::Storage { action: "append to", .. }), "{first}");
+    assert!(
+        matches!(
+            first,
+            JournalError::Storage {
+                action: "append to",
+                ..
+            }
+        ),
+        "{first}"
+    );
     for _ in 0..2 {
         let error = journal.append(&sample::drafts(seq, 1)).unwrap_err();
         assert!(matches!(error, JournalError::Failed { .. }), "{error}");
-        assert!(error.to_string().contains("full"), "the first cause is kept: {error}");
+        assert!(
+            error.to_string().contains("full"),
+            "the first cause is kept: {error}"
+        );
     }
     assert_eq!(journal.head().seq, Seq(seq - 1));
-    assert_eq!(journal.reader().read(Seq(1), 10_000).unwrap().len() as u64, seq - 1);
+    assert_eq!(
+        journal.reader().read(Seq(1), 10_000).unwrap().len() as u64,
+        seq - 1
+    );
     drop(journal);
     let mut journal = place.open().unwrap();
     journal.append(&sample::drafts(seq, 5)).unwrap();
@@ -115,7 +147,9 @@ fn a_crash_leaves_a_prefix_of_whole_appends() {
         ends.push(journal.append(&sample::drafts(from, unit)).unwrap().seq.0);
     }
     let entries = journal.reader().read(Seq(1), 100).unwrap();
-    let wal = fs::metadata(beside(&place.journal(), "-wal")).unwrap().len() as usize;
+    let wal = fs::metadata(beside(&place.journal(), "-wal"))
+        .unwrap()
+        .len() as usize;
     let torn = place.dir.path().join("torn/journal.db");
     let mut seen = std::collections::BTreeSet::new();
     let cuts = (0..wal).step_by(wal / 60).chain([wal - 1, wal]);
@@ -159,8 +193,14 @@ fn an_older_copy_is_refused() {
     copy(&aside, &place.journal(), None);
     let error = place.open().unwrap_err();
     assert!(matches!(error, JournalError::RolledBack { .. }), "{error}");
-    assert!(error.to_string().contains("10 entries, its witness saw 11"), "{error}");
-    let renewed = SqliteOptions { renew_witness: true, ..place.witnessed() };
+    assert!(
+        error.to_string().contains("10 entries, its witness saw 11"),
+        "{error}"
+    );
+    let renewed = SqliteOptions {
+        renew_witness: true,
+        ..place.witnessed()
+    };
     assert_eq!(open(&place.journal(), renewed).unwrap().head().seq, Seq(10));
     place.open().unwrap();
 }
@@ -168,20 +208,30 @@ fn an_older_copy_is_refused() {
 #[test]
 fn another_history_with_the_same_key_is_refused() {
     let place = Place::new();
-    place.open().unwrap().append(&sample::drafts(1, 10)).unwrap();
+    place
+        .open()
+        .unwrap()
+        .append(&sample::drafts(1, 10))
+        .unwrap();
     place.open().unwrap();
     for end in [&place.journal(), &beside(&place.journal(), "-wal")] {
         let _ = fs::remove_file(end);
     }
     let error = place.open().unwrap_err();
-    assert!(matches!(error, JournalError::RolledBack { .. }), "an empty journal: {error}");
+    assert!(
+        matches!(error, JournalError::RolledBack { .. }),
+        "an empty journal: {error}"
+    );
     let mut other = open(&place.journal(), SqliteOptions::default()).unwrap();
     let mut drafts = sample::drafts(1, 20);
     drafts[4].correlation = Some("another".into());
     other.append(&drafts).unwrap();
     drop(other);
     let error = place.open().unwrap_err();
-    assert!(error.to_string().contains("not those its witness saw"), "{error}");
+    assert!(
+        error.to_string().contains("not those its witness saw"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -205,7 +255,13 @@ fn the_witness_follows_the_head() {
     let place = Place::new();
     let witness = place.witnessed().witness.unwrap();
     let mut journal = place.open().unwrap();
-    let seen = || signer().public().open(&fs::read_to_string(&witness).unwrap()).unwrap().size;
+    let seen = || {
+        signer()
+            .public()
+            .open(&fs::read_to_string(&witness).unwrap())
+            .unwrap()
+            .size
+    };
     assert_eq!(seen(), 0, "there is one before the first entry");
     journal.append(&sample::drafts(1, 3)).unwrap();
     assert_eq!(seen(), 0);
@@ -240,10 +296,17 @@ fn only_a_journal_is_opened() {
         fs::copy(place.journal(), &path).unwrap();
         Connection::open(&path).unwrap().execute_batch(sql).unwrap();
         let error = open(&path, SqliteOptions::default()).unwrap_err();
-        assert!(matches!(error, JournalError::Format { .. }), "{sql}: {error}");
+        assert!(
+            matches!(error, JournalError::Format { .. }),
+            "{sql}: {error}"
+        );
     }
     let path = place.dir.path().join("text.db");
-    fs::write(&path, "this is not a database at all, only some text".repeat(100)).unwrap();
+    fs::write(
+        &path,
+        "this is not a database at all, only some text".repeat(100),
+    )
+    .unwrap();
     let error = open(&path, SqliteOptions::default()).unwrap_err();
     assert!(matches!(error, JournalError::Storage { .. }), "{error}");
 }
@@ -259,25 +322,55 @@ fn an_end_that_does_not_agree_is_refused_and_named() {
     let old_note = format!("UPDATE head SET note = '{before}'");
     for (sql, named) in [
         ("DELETE FROM head", "the head is missing"),
-        ("DELETE FROM entry WHERE seq = 301", "names seq 301, the last entry is 300"),
-        ("UPDATE head SET seq = 300", "names seq 300, the last entry is 301"),
+        (
+            "DELETE FROM entry WHERE seq = 301",
+            "names seq 301, the last entry is 300",
+        ),
+        (
+            "UPDATE head SET seq = 300",
+            "names seq 300, the last entry is 301",
+        ),
         ("UPDATE head SET hash = zeroblob(32)", "another hash"),
         ("UPDATE head SET at = at + 1", "another time"),
-        ("UPDATE head SET tree = zeroblob(length(tree))", "the tree of the head"),
-        ("UPDATE entry SET body = replace(body, '{', '{ ') WHERE seq = 301", "entry 301 is damaged"),
-        ("UPDATE entry SET hash = zeroblob(32) WHERE seq = 290", "the tree of the head"),
-        ("DELETE FROM entry WHERE seq = 280", "hashes of entries 257 to 288 are missing"),
-        ("DELETE FROM subtree", "hashes of entries 1 to 256 are missing"),
-        ("UPDATE head SET note = replace(note, char(10) || '301', char(10) || '300')", "signature"),
+        (
+            "UPDATE head SET tree = zeroblob(length(tree))",
+            "the tree of the head",
+        ),
+        (
+            "UPDATE entry SET body = replace(body, '{', '{ ') WHERE seq = 301",
+            "entry 301 is damaged",
+        ),
+        (
+            "UPDATE entry SET hash = zeroblob(32) WHERE seq = 290",
+            "the tree of the head",
+        ),
+        (
+            "DELETE FROM entry WHERE seq = 280",
+            "hashes of entries 257 to 288 are missing",
+        ),
+        (
+            "DELETE FROM subtree",
+            "hashes of entries 1 to 256 are missing",
+        ),
+        (
+            "UPDATE head SET note = replace(note, char(10) || '301', char(10) || '300')",
+            "signature",
+        ),
         (&old_note, "covers 300 entries, the head names seq 301"),
     ] {
         let path = place.dir.path().join("bent.db");
         fs::copy(place.journal(), &path).unwrap();
         Connection::open(&path).unwrap().execute_batch(sql).unwrap();
         let error = open(&path, SqliteOptions::default()).unwrap_err();
-        assert!(matches!(error, JournalError::Differs { .. }), "{sql}: {error}");
+        assert!(
+            matches!(error, JournalError::Differs { .. }),
+            "{sql}: {error}"
+        );
         let text = error.to_string();
-        assert!(text.contains(named) && text.contains("edsr audit verify"), "{sql}: {error}");
+        assert!(
+            text.contains(named) && text.contains("edsr audit verify"),
+            "{sql}: {error}"
+        );
     }
 }
 
@@ -289,14 +382,24 @@ fn a_damaged_entry_is_not_given_to_anyone() {
     let connection = Connection::open(place.journal()).unwrap();
     let reader = journal.reader();
     let damaged = |error: JournalError, at: u64| {
-        assert!(matches!(error, JournalError::Damaged { seq: Seq(seq), .. } if seq == at), "{error}");
+        assert!(
+            matches!(error, JournalError::Damaged { seq: Seq(seq), .. } if seq == at),
+            "{error}"
+        );
     };
-    connection.execute("UPDATE entry SET body = replace(body, ':', ': ') WHERE seq = 5", []).unwrap();
+    connection
+        .execute(
+            "UPDATE entry SET body = replace(body, ':', ': ') WHERE seq = 5",
+            [],
+        )
+        .unwrap();
     damaged(reader.read(Seq(1), 10).unwrap_err(), 5);
     damaged(reader.get(Seq(5)).unwrap_err(), 5);
     damaged(reader.query(&crate::Query::default()).unwrap_err(), 5);
     assert_eq!(reader.read(Seq(6), 10).unwrap().len(), 5);
-    connection.execute("DELETE FROM entry WHERE seq = 7", []).unwrap();
+    connection
+        .execute("DELETE FROM entry WHERE seq = 7", [])
+        .unwrap();
     damaged(reader.read(Seq(6), 10).unwrap_err(), 7);
     damaged(reader.read(Seq(7), 10).unwrap_err(), 7);
 }
@@ -307,7 +410,10 @@ fn others_cannot_read_the_files() {
     let place = Place::new();
     let mut journal = place.open().unwrap();
     journal.append(&sample::drafts(1, 1)).unwrap();
-    let files: Vec<_> = fs::read_dir(place.dir.path().join("data")).unwrap().map(Result::unwrap).collect();
+    let files: Vec<_> = fs::read_dir(place.dir.path().join("data"))
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
     assert!(files.len() >= 3, "journal, log and lock: {files:?}");
     for file in files {
         let mode = file.metadata().unwrap().permissions().mode();

@@ -20,7 +20,10 @@ pub(super) struct Witness {
 
 impl Witness {
     pub(super) const fn new(path: PathBuf) -> Self {
-        Self { path, written: None }
+        Self {
+            path,
+            written: None,
+        }
     }
 
     /// Whether the journal goes on from what the witness saw.
@@ -41,18 +44,28 @@ impl Witness {
                 return Err(JournalError::WitnessMissing(self.path.clone()));
             }
             Err(error) => {
-                return Err(JournalError::storage("read the witness of", journal)(error.into()));
+                return Err(JournalError::storage("read the witness of", journal)(
+                    error.into(),
+                ));
             }
         };
         let seen = key.open(&note).map_err(|source| JournalError::Note {
-            what: format!("the witness file `{}` cannot be believed", self.path.display()),
+            what: format!(
+                "the witness file `{}` cannot be believed",
+                self.path.display()
+            ),
             source,
         })?;
-        let rolled_back = |reason: String| JournalError::RolledBack { path: journal.to_owned(), reason };
+        let rolled_back = |reason: String| JournalError::RolledBack {
+            path: journal.to_owned(),
+            reason,
+        };
         let size = chain.head.seq.0;
         if seen.size > size {
             let witness = seen.size;
-            return Err(rolled_back(format!("it has {size} entries, its witness saw {witness}")));
+            return Err(rolled_back(format!(
+                "it has {size} entries, its witness saw {witness}"
+            )));
         }
         let root = compact_range(nodes, seen.size)
             .map_err(|error| rolled_back(error.to_string()))?
@@ -60,7 +73,10 @@ impl Witness {
         if root == seen.root {
             Ok(())
         } else {
-            Err(rolled_back(format!("its first {} entries are not those its witness saw", seen.size)))
+            Err(rolled_back(format!(
+                "its first {} entries are not those its witness saw",
+                seen.size
+            )))
         }
     }
 

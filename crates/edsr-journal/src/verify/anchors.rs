@@ -3,7 +3,7 @@
 use edsr_model::Digest;
 use rusqlite::Rows;
 
-use super::{ALSO_MAX, FindingKind, VerifyOptions, VerifyReport};
+use super::{FindingKind, VerifyOptions, VerifyReport};
 use crate::note::PublicKey;
 use crate::sqlite::end::HeadRow;
 use crate::sqlite::schema::Meta;
@@ -55,7 +55,7 @@ impl<'r> Anchors<'r> {
         let key = options.public_key.clone();
         let notes = head.map(|head| (Origin::Head, &head.note)).into_iter();
         let notes = notes.chain(options.witness.iter().map(|note| (Origin::Witness, note)));
-        let notes = notes.chain(options.also.iter().take(ALSO_MAX).map(|note| (Origin::Kept, note)));
+        let notes = notes.chain(options.also.iter().map(|note| (Origin::Kept, note)));
         let mut others = Vec::new();
         for (origin, note) in notes {
             match key.open(note) {
@@ -64,8 +64,14 @@ impl<'r> Anchors<'r> {
                     others.push(Anchor { origin, size, root });
                 }
                 Err(error) => {
-                    let size = head.filter(|_| origin == Origin::Head).map_or(0, |head| head.seq);
-                    report.add(FindingKind::Signature, size, format!("{}: {error}", origin.name()));
+                    let size = head
+                        .filter(|_| origin == Origin::Head)
+                        .map_or(0, |head| head.seq);
+                    report.add(
+                        FindingKind::Signature,
+                        size,
+                        format!("{}: {error}", origin.name()),
+                    );
                 }
             }
         }
@@ -73,7 +79,10 @@ impl<'r> Anchors<'r> {
             && let Some(anchor) = others.iter().find(|anchor| anchor.origin == Origin::Head)
             && anchor.size != head.seq
         {
-            let text = format!("the head names seq {}, its checkpoint covers {}", head.seq, anchor.size);
+            let text = format!(
+                "the head names seq {}, its checkpoint covers {}",
+                head.seq, anchor.size
+            );
             report.add(FindingKind::Head, head.seq, text);
         }
         others.sort_by_key(|anchor| anchor.size);
@@ -158,7 +167,11 @@ impl<'r> Anchors<'r> {
             self.milestone = stored.size - stored.size % self.interval;
         }
         if let Some(signed) = self.opens(stored, report) {
-            let anchor = Anchor { origin: Origin::Head, size: stored.size, root: signed };
+            let anchor = Anchor {
+                origin: Origin::Head,
+                size: stored.size,
+                root: signed,
+            };
             self.check(&anchor, size, root, report);
         }
     }
@@ -180,7 +193,13 @@ impl<'r> Anchors<'r> {
         }
     }
 
-    fn check(&mut self, anchor: &Anchor, size: u64, root: Option<Digest>, report: &mut VerifyReport) {
+    fn check(
+        &mut self,
+        anchor: &Anchor,
+        size: u64,
+        root: Option<Digest>,
+        report: &mut VerifyReport,
+    ) {
         report.checkpoints += 1;
         if anchor.size == size && root == Some(anchor.root) {
             self.fitted = size;
@@ -188,7 +207,9 @@ impl<'r> Anchors<'r> {
         }
         let first = self.fitted + 1;
         let text = match root {
-            Some(_) if anchor.size == size => format!("something in entries {first} to {size} was rewritten"),
+            Some(_) if anchor.size == size => {
+                format!("something in entries {first} to {size} was rewritten")
+            }
             _ => format!("entries {first} to {} are not whole", anchor.size),
         };
         if anchor.origin != Origin::Head {
@@ -205,7 +226,10 @@ impl<'r> Anchors<'r> {
         let missing = (size - size % self.interval).saturating_sub(self.milestone) / self.interval;
         if missing > 0 {
             let first = self.milestone + self.interval;
-            let text = format!("{missing} checkpoints are missing from here on, one every {} entries", self.interval);
+            let text = format!(
+                "{missing} checkpoints are missing from here on, one every {} entries",
+                self.interval
+            );
             report.add(FindingKind::CheckpointMissing, first, text);
             self.milestone += missing * self.interval;
         }

@@ -18,7 +18,11 @@ pub(super) struct Mentions<'r> {
 
 impl<'r> Mentions<'r> {
     pub(super) const fn new(rows: Rows<'r>) -> Self {
-        Self { rows, next: None, ended: false }
+        Self {
+            rows,
+            next: None,
+            ended: false,
+        }
     }
 
     /// Whether the rows of the entry are exactly `expected`; reports the first that is not.
@@ -32,7 +36,9 @@ impl<'r> Mentions<'r> {
         let mut wrong: Option<String> = None;
         let mut expected = expected.iter();
         while let Some(id) = self.take_at(seq)? {
-            let same = expected.next().is_some_and(|expected| expected.as_bytes() == id);
+            let same = expected
+                .next()
+                .is_some_and(|expected| expected.as_bytes() == id);
             if !same && wrong.is_none() {
                 let id = String::from_utf8_lossy(&id);
                 wrong = Some(format!("the index differs from the entry at `{id}`"));
@@ -55,18 +61,29 @@ impl<'r> Mentions<'r> {
         report: &mut VerifyReport,
     ) -> rusqlite::Result<()> {
         self.strays_before(first, report)?;
-        while self.peek()?.is_some_and(|seq| seq >= 0 && seq as u64 <= last) {
+        while self
+            .peek()?
+            .is_some_and(|seq| seq >= 0 && seq as u64 <= last)
+        {
             self.next = None;
         }
         Ok(())
     }
 
     /// After the last entry: rows of entries up to `longest` belong to what was cut off, others to nothing.
-    pub(super) fn finish(&mut self, longest: u64, report: &mut VerifyReport) -> rusqlite::Result<()> {
+    pub(super) fn finish(
+        &mut self,
+        longest: u64,
+        report: &mut VerifyReport,
+    ) -> rusqlite::Result<()> {
         while let Some(seq) = self.peek()? {
             self.next = None;
             if u64::try_from(seq).is_ok_and(|seq| seq > longest) {
-                report.add(FindingKind::Index, seq as u64, "the index names an entry that was never there");
+                report.add(
+                    FindingKind::Index,
+                    seq as u64,
+                    "the index names an entry that was never there",
+                );
             }
         }
         Ok(())
@@ -77,7 +94,11 @@ impl<'r> Mentions<'r> {
             && u64::try_from(stray).is_ok_and(|stray| stray < seq) | (stray < 0)
         {
             self.next = None;
-            report.add(FindingKind::Index, 0, format!("the index names an entry {stray}"));
+            report.add(
+                FindingKind::Index,
+                0,
+                format!("the index names an entry {stray}"),
+            );
         }
         Ok(())
     }
@@ -108,32 +129,48 @@ pub(super) struct Subtrees<'c> {
 
 impl<'c> Subtrees<'c> {
     pub(super) const fn new(connection: &'c Connection) -> Self {
-        Self { connection, seen: 0 }
+        Self {
+            connection,
+            seen: 0,
+        }
     }
 
-    pub(super) fn compare(&mut self, done: Subtree, report: &mut VerifyReport) -> rusqlite::Result<()> {
+    pub(super) fn compare(
+        &mut self,
+        done: Subtree,
+        report: &mut VerifyReport,
+    ) -> rusqlite::Result<()> {
         if !is_kept(done.level) {
             return Ok(());
         }
         let stored = self
             .connection
             .prepare_cached("SELECT hash FROM subtree WHERE level = ?1 AND position = ?2")?
-            .query_row(params![done.level, done.index], |row| Ok(digest(row.get_ref(0)?)))
+            .query_row(params![done.level, done.index], |row| {
+                Ok(digest(row.get_ref(0)?))
+            })
             .optional()?;
         self.seen += i64::from(stored.is_some());
         if stored.flatten() != Some(done.hash) {
             let last = (done.index + 1) << done.level;
-            let text = format!("the kept subtree of level {} that ends here is not the one of the entries", done.level);
+            let text = format!(
+                "the kept subtree of level {} that ends here is not the one of the entries",
+                done.level
+            );
             report.add(FindingKind::Index, last, text);
         }
         Ok(())
     }
 
     pub(super) fn finish(&self, report: &mut VerifyReport) -> rusqlite::Result<()> {
-        let count: i64 =
-            self.connection.query_row("SELECT count(*) FROM subtree", [], |row| row.get(0))?;
+        let count: i64 = self
+            .connection
+            .query_row("SELECT count(*) FROM subtree", [], |row| row.get(0))?;
         if count != self.seen {
-            let text = format!("{} subtrees are kept that no entries lead to", count - self.seen);
+            let text = format!(
+                "{} subtrees are kept that no entries lead to",
+                count - self.seen
+            );
             report.add(FindingKind::Index, 0, text);
         }
         Ok(())

@@ -40,7 +40,11 @@ impl VerifyOptions {
     /// With the public key alone.
     #[must_use]
     pub const fn new(public_key: PublicKey) -> Self {
-        Self { public_key, witness: None, also: Vec::new() }
+        Self {
+            public_key,
+            witness: None,
+            also: Vec::new(),
+        }
     }
 }
 
@@ -70,7 +74,7 @@ pub enum FindingKind {
     Signature,
     /// A checkpoint from outside (witness or kept) shows that the journal was put back or rewritten.
     RolledBack,
-    /// The file itself is damaged or its tables were changed.
+    /// SQLite finds the file itself damaged.
     Damaged,
 }
 
@@ -137,20 +141,31 @@ impl VerifyReport {
     fn add(&mut self, kind: FindingKind, seq: u64, text: impl Into<String>) {
         self.wrong += 1;
         if self.findings.len() < FINDINGS_MAX {
-            self.findings.push(Finding { kind, seq, text: text.into() });
+            self.findings.push(Finding {
+                kind,
+                seq,
+                text: text.into(),
+            });
         }
     }
 }
 
 impl fmt::Display for VerifyReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { entries, checkpoints, wrong, .. } = self;
+        let Self {
+            entries,
+            checkpoints,
+            wrong,
+            ..
+        } = self;
         write!(f, "{entries} entries and {checkpoints} checkpoints read, ")?;
         if self.is_ok() {
             return f.write_str("nothing is wrong");
         }
         write!(f, "{wrong} found wrong")?;
-        self.findings.iter().try_for_each(|finding| write!(f, "\n{finding}"))
+        self.findings
+            .iter()
+            .try_for_each(|finding| write!(f, "\n{finding}"))
     }
 }
 
@@ -158,7 +173,7 @@ impl fmt::Display for VerifyReport {
 ///
 /// # Errors
 /// [`JournalError::Storage`] or `Format` where the file cannot be read as a journal at all; whatever can be
-/// read and is wrong is a finding.
+/// read and is wrong is a finding. `TooManyCheckpoints` for more than [`ALSO_MAX`].
 pub fn verify(path: &Path, options: &VerifyOptions) -> Result<VerifyReport, JournalError> {
     let fail = |error: rusqlite::Error| JournalError::storage("verify", path)(error.into());
     let connection = schema::open_readable(path).map_err(fail)?;
@@ -173,11 +188,19 @@ pub(crate) fn verify_in(
     options: &VerifyOptions,
 ) -> Result<VerifyReport, JournalError> {
     let fail = |error: rusqlite::Error| JournalError::storage("verify", path)(error.into());
+    if options.also.len() > ALSO_MAX {
+        let (got, max) = (options.also.len(), ALSO_MAX);
+        return Err(JournalError::TooManyCheckpoints { got, max });
+    }
     let meta = schema::check(connection, path)?;
     let mut report = VerifyReport::default();
     if meta.key != options.public_key.name() {
         let (made, given) = (&meta.key, options.public_key.name());
-        report.add(FindingKind::Signature, 0, format!("it names the key `{made}`, given is `{given}`"));
+        report.add(
+            FindingKind::Signature,
+            0,
+            format!("it names the key `{made}`, given is `{given}`"),
+        );
     }
     integrity(connection, &mut report).map_err(fail)?;
     walk::walk(connection, &meta, options, &mut report).map_err(fail)?;

@@ -84,7 +84,9 @@ impl EntryRow {
             ("actor", self.actor != expected.actor.as_bytes()),
             ("correlation", self.correlation.as_deref() != correlation),
         ];
-        bent.into_iter().filter_map(|(name, bent)| bent.then_some(name)).collect()
+        bent.into_iter()
+            .filter_map(|(name, bent)| bent.then_some(name))
+            .collect()
     }
 }
 

@@ -34,7 +34,7 @@ pub(super) fn walk(
         whole: true,
         prev: Some(Digest::default()),
         next_seq: 1,
-        last_at: 0,
+        last_at: None,
     };
     let mut statement = connection.prepare(&format!("SELECT {COLUMNS} FROM entry ORDER BY seq"))?;
     walk.entries(statement.query([])?)?;
@@ -54,7 +54,8 @@ struct Walk<'w> {
     /// The hash the next entry must link to, where it is known.
     prev: Option<Digest>,
     next_seq: u64,
-    last_at: i64,
+    /// The time of the last entry, where its body can be believed.
+    last_at: Option<i64>,
 }
 
 impl Walk<'_> {
@@ -81,7 +82,6 @@ impl Walk<'_> {
             } else {
                 self.entry(&row, next.as_ref())?;
             }
-            self.last_at = row.draft.as_ref().map_or(0, |draft| draft.at.as_micros());
             current = next;
         }
         Ok(())
@@ -92,7 +92,8 @@ impl Walk<'_> {
         if last < first {
             return Ok(());
         }
-        self.report.add(FindingKind::Missing, first, are(first, last, "missing"));
+        self.report
+            .add(FindingKind::Missing, first, are(first, last, "missing"));
         self.mentions.skip(first, last, self.report)?;
         match row.prev {
             // What is missing is known by its hash, so everything after it can still be checked.
@@ -111,6 +112,7 @@ impl Walk<'_> {
             self.report.add(FindingKind::Reordered, seq, text);
         }
         self.mentions.skip(seq, after, self.report)?;
+        self.last_at = row.draft.as_ref().map(|draft| draft.at.as_micros());
         for hash in [next.hash, row.hash].into_iter().flatten() {
             self.believe(hash)?;
         }
@@ -123,6 +125,7 @@ impl Walk<'_> {
         self.report.add(FindingKind::Reordered, seq, text);
         self.mentions.skip(seq, seq, self.report)?;
         self.whole = false;
+        self.last_at = None;
         self.believe(row.hash.unwrap_or_default())?;
         self.prev = None;
         Ok(())
@@ -133,6 +136,7 @@ impl Walk<'_> {
         let judged = self.judge(row, next);
         let mut bent = judged.bent;
         let trusted = row.draft.as_ref().filter(|_| judged.body_holds);
+        self.last_at = trusted.map(|draft| draft.at.as_micros());
         match trusted {
             Some(draft) => {
                 bent.extend(row.bent_columns(draft));
@@ -158,7 +162,11 @@ impl Walk<'_> {
         let next = next.filter(|next| next.place() == row.place().next());
         let hint = match next {
             Some(next) => next.prev,
-            None => self.head.as_ref().filter(|head| head.seq == row.place().0).and_then(|head| head.hash),
+            None => self
+                .head
+                .as_ref()
+                .filter(|head| head.seq == row.place().0)
+                .and_then(|head| head.hash),
         };
         // A next entry that is whole in itself fixes the hash of this one.
         let pinned = next.filter(|next| next.agrees()).and_then(|next| next.prev);
@@ -176,11 +184,21 @@ impl Walk<'_> {
         if row.hash != Some(hash) {
             bent.push("hash");
         }
-        Judged { hash, body_holds: content == hash || row.agrees() && row.hash == Some(hash), bent }
+        Judged {
+            hash,
+            body_holds: content == hash || row.agrees() && row.hash == Some(hash),
+            bent,
+        }
     }
 
     fn believe(&mut self, hash: Digest) -> rusqlite::Result<()> {
-        let Self { tree, subtrees, report, whole, .. } = self;
+        let Self {
+            tree,
+            subtrees,
+            report,
+            whole,
+            ..
+        } = self;
         let mut kept = Ok(());
         tree.push(leaf_hash(&hash.0), |done| {
             if *whole && kept.is_ok() {
@@ -200,7 +218,11 @@ impl Walk<'_> {
         let end = self.report.last;
         let longest = self.anchors.finish(end, self.report)?;
         if longest > end {
-            self.report.add(FindingKind::Truncated, end + 1, are(end + 1, longest, "cut off"));
+            self.report.add(
+                FindingKind::Truncated,
+                end + 1,
+                are(end + 1, longest, "cut off"),
+            );
         }
         self.mentions.finish(longest, self.report)?;
         if self.whole {
@@ -219,15 +241,22 @@ impl Walk<'_> {
             let text = are(head.seq + 1, end, "not covered by the head");
             self.report.add(FindingKind::Unsigned, head.seq + 1, text);
         }
+        // An empty journal has the time zero.
+        if end == 0 {
+            self.last_at = Some(0);
+        }
         if head.seq != end || !self.whole {
             return;
         }
         let bent = [
             ("hash", head.hash != self.prev),
-            ("at", head.at != self.last_at),
+            ("at", self.last_at.is_some_and(|at| at != head.at)),
             ("tree", head.tree.as_ref() != Some(&self.tree)),
         ];
-        let bent: Vec<_> = bent.into_iter().filter_map(|(name, bent)| bent.then_some(name)).collect();
+        let bent: Vec<_> = bent
+            .into_iter()
+            .filter_map(|(name, bent)| bent.then_some(name))
+            .collect();
         if !bent.is_empty() {
             let text = format!("the head does not fit the last entry: {}", bent.join(", "));
             self.report.add(FindingKind::Head, end, text);

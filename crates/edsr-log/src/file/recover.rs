@@ -25,8 +25,12 @@ pub(super) struct Findings {
     pub(super) first: Lsn,
     mark: Option<MarkRead>,
     mark_exists: bool,
-    /// Segments that retention had given up before the crash, and one whose creation was cut short.
-    remove: Vec<Lsn>,
+    /// Everything up to here is known to have been durable.
+    durable: Lsn,
+    /// Segments that retention had given up.
+    given_up: Vec<Lsn>,
+    /// A segment whose creation was cut short.
+    torn: Option<Lsn>,
     /// Where in the last segment bytes begin that nobody is known to have been told of.
     rewrite_from: u64,
     recovery: Recovery,
@@ -57,15 +61,17 @@ pub(super) fn inspect<D: Disk>(disk: &D, settings: &FileLogSettings) -> Result<F
         rewrite_from: 0,
         recovery: Recovery::default(),
     };
-    found.extend(inspector.segments(&kept)?);
-    inspector.recovery.removed_segments = found.len();
+    let torn = inspector.segments(&kept)?;
+    inspector.recovery.removed_segments = found.len() + usize::from(torn.is_some());
     Ok(Findings {
         identity: known.identity,
         segments: inspector.segments,
         first: known.first,
         mark,
         mark_exists,
-        remove: found,
+        durable: inspector.durable,
+        given_up: found,
+        torn,
         rewrite_from: inspector.rewrite_from,
         recovery: inspector.recovery,
     })
@@ -87,7 +93,9 @@ fn fresh(
         first: Lsn(1),
         mark: None,
         mark_exists,
-        remove: Vec::new(),
+        durable: Lsn::ZERO,
+        given_up: Vec::new(),
+        torn: None,
         rewrite_from: 0,
         recovery: Recovery::default(),
     })
@@ -297,7 +305,12 @@ pub(super) fn repair<D: Disk>(disk: &D, found: &Findings) -> Result<Repaired<D::
         disk.create(MARK_NAME)?
     };
     let mut mark = MarkFile::new(mark, found.mark, found.identity);
-    for first in &found.remove {
+    if !found.given_up.is_empty() {
+        // The mark that gave them up may itself be one whose sync failed, and must not be outlived by
+        // what it explains.
+        mark.write_firm(found.durable, found.first)?;
+    }
+    for first in found.given_up.iter().chain(&found.torn) {
         disk.remove(&segment_name(*first))?;
     }
     let mut recovery = found.recovery.clone();

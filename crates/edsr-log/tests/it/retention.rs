@@ -127,3 +127,36 @@ fn a_reader_is_told_when_its_place_is_gone() {
     );
     assert_eq!(reader.lsn_at(time(1)).unwrap(), first);
 }
+
+/// The mark that moved may read well and not be on disk; what it gave up must not go before it is.
+#[test]
+fn a_mark_whose_sync_failed_does_not_lose_the_segments_it_gave_up() {
+    let everything = Retention {
+        bytes_max: Some(0),
+        ..Retention::default()
+    };
+    for seed in 0..40 {
+        for failing in [1, 3] {
+            let made = || {
+                let disk = MemDisk::new(seed);
+                let mut log = written(&disk);
+                disk.fail_call(disk.calls() + failing, Fault::Eio);
+                let error = log.retain(&everything, Lsn(60), time(60)).unwrap_err();
+                assert!(matches!(error, LogError::Failed { .. }), "{error}");
+                disk
+            };
+            let disk = made();
+            let before = disk.calls();
+            open(&disk).unwrap();
+            for call in 0..disk.calls() - before {
+                let disk = made();
+                disk.fail_call(disk.calls() + call, Fault::Eio);
+                open(&disk).map(|log| log.end()).unwrap_err();
+                disk.crash();
+                let log = open(&disk).unwrap_or_else(|error| panic!("{seed} {call}: {error}"));
+                let first = log.first().0;
+                assert_eq!(read_all(&log).unwrap(), records(first, 60), "{seed} {call}");
+            }
+        }
+    }
+}

@@ -1,0 +1,512 @@
+//! Decisions and runs, told as stories.
+
+use edsr_sim::{check, check_restarts};
+
+/// A detector per alert that answers with `fix`, and the playbook `fix` with what a story needs changed.
+fn bundle(playbook: &str) -> String {
+    format!(
+        "apiVersion: edsr.dev/v1
+kind: Detector
+metadata: {{ name: d, owner: team }}
+spec:
+  on: type == 'alert'
+  by: [data.name]
+  match: {{ when: data.firing == true }}
+  respond: [fix]
+---
+apiVersion: edsr.dev/v1
+kind: Playbook
+metadata: {{ name: page, owner: team }}
+spec:
+  target: team/oncall
+  risk: low
+  autonomy: auto
+  guards: {{ cooldown: 0s }}
+  steps: [{{ id: call, uses: notify/webhook, with: {{ url: 'http://pager.example/', text: help }} }}]
+  verify: {{ until: 'true', within: 1s }}
+---
+apiVersion: edsr.dev/v1
+kind: Playbook
+metadata: {{ name: fix, owner: team }}
+spec:
+{}
+",
+        playbook
+            .lines()
+            .map(|line| format!("  {}", line.trim_start_matches("        ")))
+            .collect::<Vec<_>>()
+            .join("\n")
+    )
+}
+
+const ONE_STEP: &str = "
+        target: service/${detection.key.name}
+        risk: low
+        autonomy: auto
+        guards: { cooldown: 1m, breaker: { after: 2, reset: 10m } }
+        steps:
+        - { id: one, uses: exec/run, with: { argv: [fix] }, timeout: 30s }
+        verify: { until: detection.resolved, within: 1m }";
+
+#[test]
+fn a_repair_is_a_success_only_when_the_world_says_so() {
+    let text = "0s  event alert name=a firing=true
+         10s event alert name=a firing=false
+         20s end";
+    check(
+        &bundle(ONE_STEP),
+        text,
+        "0s opened d name=a
+         0s auto fix service/a [permitted]
+         0s do one #1
+         0s outcome one ok
+         10s resolved cleared
+         10s verified
+         10s ended succeeded",
+    );
+    check_restarts(&bundle(ONE_STEP), text);
+    check(
+        &bundle(ONE_STEP),
+        "0s  event alert name=a firing=true
+         5m  end",
+        "0s opened d name=a
+         0s auto fix service/a [permitted]
+         0s do one #1
+         0s outcome one ok
+         1m not verified
+         1m ended unverified",
+    );
+}
+
+#[test]
+fn guards_hold_it_back_and_let_go() {
+    // The cooldown is over 70 s after the run ended, and the detection is still open: it is judged again.
+    check(
+        &bundle(ONE_STEP),
+        "0s   event alert name=a firing=true
+         10s  event alert name=a firing=false
+         20s  event alert name=a firing=true
+         80s  event alert name=a firing=false
+         5m   end",
+        "0s opened d name=a
+         0s auto fix service/a [permitted]
+         0s do one #1
+         0s outcome one ok
+         10s resolved cleared
+         10s verified
+         10s ended succeeded
+         20s opened d name=a
+         20s deny fix service/a [permitted guard.cooldown]
+         1m10s auto fix service/a [permitted]
+         1m10s do one #1
+         1m10s outcome one ok
+         1m20s resolved cleared
+         1m20s verified
+         1m20s ended succeeded",
+    );
+}
+
+#[test]
+fn the_breaker_opens_after_runs_that_did_not_help_and_probes_later() {
+    let mut text = String::new();
+    for n in 0..4 {
+        text += &format!("{}m event alert name=a firing=true\n", n * 3);
+        text += &format!("{}m event alert name=a firing=false\n", n * 3 + 2);
+    }
+    text += "20m event alert name=a firing=true\n20m30s event alert name=a firing=false\n30m end";
+    check(
+        &bundle(ONE_STEP),
+        &text,
+        "0s opened d name=a
+         0s auto fix service/a [permitted]
+         0s do one #1
+         0s outcome one ok
+         1m not verified
+         1m ended unverified
+         2m resolved cleared
+         3m opened d name=a
+         3m auto fix service/a [permitted]
+         3m do one #1
+         3m outcome one ok
+         4m not verified
+         4m ended unverified
+         5m resolved cleared
+         6m opened d name=a
+         6m deny fix service/a [permitted guard.breaker-open]
+         8m resolved cleared
+         9m opened d name=a
+         9m deny fix service/a [permitted guard.breaker-open]
+         11m resolved cleared
+         20m opened d name=a
+         20m auto fix service/a [permitted]
+         20m do one #1
+         20m outcome one ok
+         20m30s resolved cleared
+         20m30s verified
+         20m30s ended succeeded",
+    );
+}
+
+#[test]
+fn a_limit_counts_runs_over_all_targets() {
+    let limited = ONE_STEP.replace("cooldown: 1m", "cooldown: 0s, limit: 2 per 10m");
+    check(
+        &bundle(&limited),
+        "0s event alert name=a firing=true
+         1s event alert name=b firing=true
+         2s event alert name=c firing=true
+         3s event alert name=c firing=false
+         4s event alert name=a firing=false
+         5s event alert name=b firing=false",
+        "0s opened d name=a
+         0s auto fix service/a [permitted]
+         0s do one #1
+         0s outcome one ok
+         1s opened d name=b
+         1s auto fix service/b [permitted]
+         1s do one #1
+         1s outcome one ok
+         2s opened d name=c
+         2s deny fix service/c [permitted guard.limit]
+         3s resolved cleared
+         4s resolved cleared
+         4s verified
+         4s ended succeeded
+         5s resolved cleared
+         5s verified
+         5s ended succeeded",
+    );
+}
+
+#[test]
+fn one_run_at_a_time_works_on_a_target() {
+    let same = ONE_STEP
+        .replace("service/${detection.key.name}", "service/shared")
+        .replace("cooldown: 1m", "cooldown: 0s");
+    check(
+        &bundle(&same),
+        "answer step=one after=5s ok
+         0s  event alert name=a firing=true
+         1s  event alert name=b firing=true
+         10s event alert name=a firing=false
+         20s event alert name=b firing=false",
+        "0s opened d name=a
+         0s auto fix service/shared [permitted]
+         0s do one #1
+         1s opened d name=b
+         1s deny fix service/shared [permitted guard.target-busy]
+         5s outcome one ok
+         10s resolved cleared
+         10s verified
+         10s ended succeeded
+         10s auto fix service/shared [permitted]
+         10s do one #1
+         15s outcome one ok
+         20s resolved cleared
+         20s verified
+         20s ended succeeded",
+    );
+}
+
+#[test]
+fn a_pause_stops_dispatch_and_runs_go_on_after_it() {
+    let two = ONE_STEP.replace(
+        "        verify",
+        "        - { id: two, uses: exec/run, with: { argv: [fix] } }\n        verify",
+    );
+    check(
+        &bundle(&two),
+        "answer step=one after=5s ok
+         0s  event alert name=a firing=true
+         2s  pause all
+         3s  event alert name=b firing=true
+         60s resume
+         70s event alert name=a firing=false
+         80s event alert name=b firing=false",
+        "0s opened d name=a
+         0s auto fix service/a [permitted]
+         0s do one #1
+         2s paused all
+         3s opened d name=b
+         3s deny fix service/b [paused permitted]
+         5s outcome one ok
+         1m resumed
+         1m do two #1
+         1m auto fix service/b [permitted]
+         1m do one #1
+         1m outcome two ok
+         1m5s outcome one ok
+         1m5s do two #1
+         1m5s outcome two ok
+         1m10s resolved cleared
+         1m10s verified
+         1m10s ended succeeded
+         1m20s resolved cleared
+         1m20s verified
+         1m20s ended succeeded",
+    );
+}
+
+const THREE_STEPS: &str = "
+        target: service/${detection.key.name}
+        risk: low
+        autonomy: auto
+        steps:
+        - { id: one, uses: exec/run, with: { argv: [a] }, undo: { uses: exec/run, with: { argv: [b] } } }
+        - { id: two, uses: exec/run, with: { argv: [a] }, retry: { attempts: 2, backoff: 2s }, undo: { uses: exec/run, with: { argv: [b] } } }
+        - { id: three, uses: exec/run, with: { argv: [a] } }
+        verify: { until: detection.resolved, within: 1m }
+        otherwise: [page]";
+
+#[test]
+fn what_was_done_is_undone_in_reverse_and_a_person_is_told() {
+    check(
+        &bundle(THREE_STEPS),
+        "answer step=three fail no space left
+         answer step=two attempt=1 role=do fail busy
+         0s event alert name=a firing=true
+         1m end",
+        "0s opened d name=a
+         0s auto fix service/a [permitted]
+         0s do one #1
+         0s outcome one ok
+         0s do two #1
+         0s outcome two failed: busy
+         0s retry two
+         2s do two #2
+         2s outcome two ok
+         2s do three #1
+         2s outcome three failed: no space left
+         2s undo two #1
+         2s outcome two ok
+         2s undo one #1
+         2s outcome one ok
+         2s ended compensated
+         2s auto page team/oncall [permitted]
+         2s do call #1
+         2s outcome call ok
+         2s verified
+         2s ended succeeded",
+    );
+    check(
+        &bundle(THREE_STEPS),
+        "answer step=three fail no space left
+         answer step=one role=undo fail gone
+         0s event alert name=a firing=true
+         0s pause playbook:page
+         1m end",
+        "0s opened d name=a
+         0s auto fix service/a [permitted]
+         0s do one #1
+         0s paused playbook:page
+         0s outcome one ok
+         0s do two #1
+         0s outcome two ok
+         0s do three #1
+         0s outcome three failed: no space left
+         0s undo two #1
+         0s outcome two ok
+         0s undo one #1
+         0s outcome one failed: gone
+         0s ended partly-compensated
+         0s deny page team/oncall [paused permitted]",
+    );
+}
+
+#[test]
+fn a_plain_call_with_no_outcome_is_in_doubt_and_never_sent_again() {
+    check(
+        &bundle(ONE_STEP),
+        "answer step=one never
+         0s  event alert name=a firing=true
+         10s restart
+         20s end",
+        "0s opened d name=a
+         0s auto fix service/a [permitted]
+         0s do one #1
+         10s ended in-doubt",
+    );
+    // Without a crash, a reply that never comes is given up on after the timeout and a grace of 15 s.
+    check(
+        &bundle(ONE_STEP),
+        "answer step=one never
+         0s  event alert name=a firing=true
+         2m end",
+        "0s opened d name=a
+         0s auto fix service/a [permitted]
+         0s do one #1
+         45s ended in-doubt",
+    );
+}
+
+#[test]
+fn a_probe_settles_what_nobody_knows() {
+    let probed = ONE_STEP.replace(
+        "timeout: 30s }",
+        "timeout: 30s, probe: { uses: exec/run, with: { argv: [look] } } }",
+    );
+    check(
+        &bundle(&probed),
+        "answer step=one role=do never
+         0s  event alert name=a firing=true
+         10s restart
+         20s event alert name=a firing=false",
+        "0s opened d name=a
+         0s auto fix service/a [permitted]
+         0s do one #1
+         10s probe one #1
+         10s outcome one ok
+         20s resolved cleared
+         20s verified
+         20s ended succeeded",
+    );
+    // The probe says that it did not happen, so doing it now is not doing it twice.
+    check(
+        &bundle(&probed),
+        "answer step=one role=do attempt=1 never
+         answer step=one role=probe fail not there
+         0s  event alert name=a firing=true
+         10s restart
+         20s event alert name=a firing=false",
+        "0s opened d name=a
+         0s auto fix service/a [permitted]
+         0s do one #1
+         10s probe one #1
+         10s outcome one failed: not there
+         10s do one #2
+         10s outcome one ok
+         20s resolved cleared
+         20s verified
+         20s ended succeeded",
+    );
+}
+
+#[test]
+fn a_call_that_may_be_repeated_is_sent_again_with_the_same_key() {
+    let safe = ONE_STEP.replace(
+        "uses: exec/run, with: { argv: [fix] }",
+        "uses: http/request, class: retry-safe, with: { method: PUT, url: 'http://example/' }",
+    );
+    check(
+        &bundle(&safe),
+        "answer step=one attempt=1 never
+         0s  event alert name=a firing=true
+         10s restart
+         20s event alert name=a firing=false",
+        "0s opened d name=a
+         0s auto fix service/a [permitted]
+         0s do one #1
+         10s retry one
+         11s do one #2
+         11s outcome one ok
+         20s resolved cleared
+         20s verified
+         20s ended succeeded",
+    );
+}
+
+#[test]
+fn replies_that_come_late_or_twice_change_nothing() {
+    check(
+        &bundle(ONE_STEP),
+        "answer step=one twice
+         0s  event alert name=a firing=true
+         10s event alert name=a firing=false",
+        "0s opened d name=a
+         0s auto fix service/a [permitted]
+         0s do one #1
+         0s outcome one ok
+         1s outcome one ok
+         10s resolved cleared
+         10s verified
+         10s ended succeeded",
+    );
+}
+
+#[test]
+fn policies_decide_and_people_agree() {
+    let policies = |text: &str| {
+        let approve = ONE_STEP.replace("service/${detection.key.name}", "service/a");
+        format!("{}\n--- policies\n{text}", bundle(&approve))
+    };
+    check(
+        &policies("permit (principal, action == Action::\"propose\", resource);"),
+        "0s event alert name=a firing=true",
+        "0s opened d name=a
+         0s approve fix service/a [policy.needs-approval]",
+    );
+    let with_person = "permit (principal, action == Action::\"propose\", resource);
+         permit (principal == Person::\"sre\", action == Action::\"auto\", resource);";
+    check(
+        &policies(with_person),
+        "0s  event alert name=a firing=true
+         10s approve
+         20s event alert name=a firing=false",
+        "0s opened d name=a
+         0s approve fix service/a [policy.needs-approval]
+         10s approved
+         10s auto fix service/a [manual permitted]
+         10s do one #1
+         10s outcome one ok
+         20s resolved cleared
+         20s verified
+         20s ended succeeded",
+    );
+    // Agreeing is not enough: policies must let that person do it.
+    check(
+        &policies("permit (principal, action == Action::\"propose\", resource);"),
+        "0s  event alert name=a firing=true
+         10s approve
+         20s end",
+        "0s opened d name=a
+         0s approve fix service/a [policy.needs-approval]
+         10s approved
+         10s deny fix service/a [manual policy.denied]",
+    );
+    check(
+        &policies(""),
+        "0s event alert name=a firing=true",
+        "0s opened d name=a
+         0s deny fix service/a [policy.denied]",
+    );
+}
+
+#[test]
+fn our_own_actions_do_not_set_us_off_for_ever() {
+    check(
+        &bundle(ONE_STEP),
+        "0s event alert name=a firing=true @edsrdepth=2
+         1s event alert name=b firing=true @edsrdepth=3",
+        "0s opened d name=a
+         0s auto fix service/a [permitted]
+         0s do one #1
+         0s outcome one ok
+         1s opened d name=b
+         1s deny fix service/b [guard.loop permitted]",
+    );
+}
+
+#[test]
+fn autonomy_stops_short_of_acting() {
+    for (autonomy, verdict) in [
+        ("observe", "observe"),
+        ("suggest", "suggest"),
+        ("approve", "approve"),
+    ] {
+        check(
+            &bundle(&ONE_STEP.replace("autonomy: auto", &format!("autonomy: {autonomy}"))),
+            "0s event alert name=a firing=true",
+            &format!("0s opened d name=a\n0s {verdict} fix service/a [permitted autonomy]"),
+        );
+    }
+}
+
+#[test]
+fn a_target_that_has_no_value_is_a_refusal_with_a_reason() {
+    check(
+        &bundle(&ONE_STEP.replace("detection.key.name", "detection.key.nope")),
+        "0s event alert name=a firing=true",
+        "0s opened d name=a
+         0s deny fix - [plan.invalid]",
+    );
+}
