@@ -176,17 +176,23 @@ pub struct Report {
 impl Report {
     /// A report of `problems` about `files`.
     pub(crate) fn new(mut problems: Vec<Problem>, files: Arc<[SourceFile]>) -> Self {
-        problems.sort_by(|a, b| {
+        let by_place = |a: &Problem, b: &Problem| {
             (&a.file, a.span.start, a.code, &a.message).cmp(&(
                 &b.file,
                 b.span.start,
                 b.code,
                 &b.message,
             ))
-        });
+        };
+        problems.sort_by(by_place);
         problems.dedup();
         let left_out = problems.len().saturating_sub(PROBLEMS_MAX);
-        problems.truncate(PROBLEMS_MAX);
+        if left_out > 0 {
+            // Warnings give way to what stops the bundle from being taken.
+            problems.sort_by_key(|problem| problem.code.is_warning());
+            problems.truncate(PROBLEMS_MAX);
+            problems.sort_by(by_place);
+        }
         for group in problems.chunk_by_mut(|a, b| a.file == b.file) {
             let path = &group[0].file;
             if let Some(file) = files.iter().find(|file| file.path == *path) {

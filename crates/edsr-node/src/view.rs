@@ -10,7 +10,7 @@ pub mod read;
 mod sentence;
 mod table;
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;

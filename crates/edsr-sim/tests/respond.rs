@@ -397,8 +397,8 @@ fn a_call_that_may_be_repeated_is_sent_again_with_the_same_key() {
          0s auto fix service/a [permitted]
          0s do one #1
          10s retry one
-         11s do one #2
-         11s outcome one ok
+         11s497ms do one #2
+         11s497ms outcome one ok
          20s resolved cleared
          20s verified
          20s ended succeeded",

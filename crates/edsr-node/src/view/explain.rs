@@ -248,13 +248,17 @@ fn kind(situation: &Situation) -> SituationKind {
         return SituationKind::NothingPlanned;
     };
     match (view.decision.verdict, &view.answer) {
-        (Verdict::Deny, _) => SituationKind::Denied,
-        (Verdict::Observe, _) => SituationKind::Observed,
-        (Verdict::Suggest, _) => SituationKind::Suggested,
+        (Verdict::Approve | Verdict::Suggest, Some(answer)) if !answer.granted => {
+            SituationKind::Rejected
+        }
+        (Verdict::Approve | Verdict::Suggest, Some(_)) | (Verdict::Auto, _) => {
+            SituationKind::Approved
+        }
         (Verdict::Approve, None) if view.cleared => SituationKind::Cleared,
         (Verdict::Approve, None) => SituationKind::Waiting,
-        (Verdict::Approve, Some(answer)) if !answer.granted => SituationKind::Rejected,
-        (Verdict::Approve, Some(_)) | (Verdict::Auto, _) => SituationKind::Approved,
+        (Verdict::Suggest, None) => SituationKind::Suggested,
+        (Verdict::Observe, _) => SituationKind::Observed,
+        (Verdict::Deny, _) => SituationKind::Denied,
     }
 }
 
@@ -287,8 +291,9 @@ fn followed(situation: &Situation) -> String {
             None => "the detection it belongs to is older than what is kept".to_owned(),
         };
     }
+    // An agreement is judged once more; who agreed, and why, stands in the decision before.
     (situation.decisions.iter())
-        .filter(|view| view.superseded_by.is_none())
+        .filter(|view| view.superseded_by.is_none() || view.answer.is_some())
         .map(|view| weighed(view))
         .collect::<Vec<_>>()
         .join("; ")

@@ -228,3 +228,81 @@ fn failed(error: LogError) -> ReadError {
         error => ReadError::Failed(error.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use edsr_log::{EventLog, MemoryLog};
+    use edsr_model::Timestamp;
+
+    use super::*;
+
+    const KIB: usize = 1024;
+
+    fn decode(bytes: &[u8]) -> Option<Event> {
+        serde_json::from_slice(bytes).ok()
+    }
+
+    /// A log of events with these ids, each of about `bytes` bytes.
+    fn log(ids: impl Iterator<Item = u64>, bytes: usize) -> MemoryLog {
+        let mut log = MemoryLog::new();
+        for (n, id) in ids.enumerate() {
+            let event = serde_json::json!({
+                "specversion": "1.0", "id": id.to_string(), "source": "/s", "type": "t", "data": "x".repeat(bytes)
+            });
+            let at = Timestamp::from_secs(n as i64);
+            log.append(at, event.to_string().as_bytes()).unwrap();
+        }
+        log.commit().unwrap();
+        log
+    }
+
+    #[test]
+    fn an_answer_with_events_is_bounded_in_bytes_and_never_empty() {
+        let large = log(1..=10, 1000 * KIB).reader();
+        let up = events_from(large.as_ref(), decode, Lsn(1), 10).unwrap();
+        let down = events_before(large.as_ref(), decode, None, 10).unwrap();
+        assert_eq!((up.len(), down.len()), (4, 4));
+        assert_eq!((up[0].lsn, down[0].lsn), (Lsn(1), Lsn(10)));
+        let next = events_before(large.as_ref(), decode, Some(Lsn(7)), 1).unwrap();
+        assert_eq!(next[0].lsn, Lsn(6));
+        assert!(
+            events_before(large.as_ref(), decode, Some(Lsn(1)), 5)
+                .unwrap()
+                .is_empty()
+        );
+        assert!(
+            events_from(large.as_ref(), decode, Lsn(11), 5)
+                .unwrap()
+                .is_empty()
+        );
+    }
+
+    #[test]
+    fn the_newest_of_a_name_is_found_and_no_older_than_is_searched() {
+        let count = EVENTS_SEARCHED_MAX + 10;
+        let log = log((1..=count).map(|n| n % (count - 5)), 1).reader();
+        let find = |id: u64| find_event(log.as_ref(), decode, "/s", &id.to_string()).unwrap();
+        assert_eq!(find(3).unwrap().lsn, Lsn(count - 2), "the later of two");
+        assert_eq!(
+            find(11).unwrap().lsn,
+            Lsn(11),
+            "the oldest that is searched"
+        );
+        assert_eq!(find(10), None, "one older");
+        assert_eq!(find_event(log.as_ref(), decode, "/other", "11"), Ok(None));
+    }
+
+    #[test]
+    fn what_cannot_be_read_says_why() {
+        let log = log(1..=1, 1).reader();
+        let refuse: Decode = |_| None;
+        let unknown = event(log.as_ref(), refuse, Lsn(1)).unwrap_err();
+        assert_eq!(unknown.to_string(), "event 1 is not in a known form");
+        assert_eq!(event(log.as_ref(), decode, Lsn(2)), Ok(None));
+        let first = Lsn(7);
+        assert_eq!(
+            failed(LogError::Retained { first }),
+            ReadError::Gone { first }
+        );
+    }
+}

@@ -29,7 +29,7 @@ impl<K: Clone + Ord + Hash, V: Clone> Table<K, V> {
         Self {
             max: max.max(1),
             len: 0,
-            shards: vec![Arc::new(BTreeMap::new()); SHARDS],
+            shards: (0..SHARDS).map(|_| Arc::default()).collect(),
             order: VecDeque::new(),
             gone: 0,
         }
