@@ -196,9 +196,12 @@ fn digest(name: &str, ctx: &Ctx<'_>, spec: &Node) -> Digest {
     Digest::of_parts([name.as_bytes(), spec.as_bytes()])
 }
 
+/// What the user calls a part of the key, and where.
+type PartName<'n> = (&'n str, &'n Range<usize>);
+
 /// The parts of the key: a list of expressions, or a mapping that names them.
 fn by(ctx: &Ctx<'_>, node: &Node) -> Vec<(String, Expr)> {
-    let named: Vec<(Option<(&str, &Range<usize>)>, &Rc<Node>)> = match &node.kind {
+    let named: Vec<(Option<PartName<'_>>, &Rc<Node>)> = match &node.kind {
         Tree::Map(entries) => entries
             .iter()
             .map(|entry| (Some((&*entry.key, &entry.span)), &entry.value))

@@ -174,12 +174,11 @@ pub(crate) fn read<'n>(ctx: &'n Ctx<'_>, node: &'n Node) -> Option<Envelope<'n>>
         _ => &DOCUMENT,
     };
     let fields = ctx.fields(node, &start, shape)?;
-    if let Some(version) = fields.given("apiVersion") {
-        if version.raw() != Some(API_VERSION) {
-            let message = "this `apiVersion` is not known";
-            let help = format!("write `apiVersion: {API_VERSION}`");
-            ctx.complain_help(&version.span, Code::Kind, message, help);
-        }
+    let version = fields.given("apiVersion");
+    if let Some(version) = version.filter(|version| version.raw() != Some(API_VERSION)) {
+        let message = "this `apiVersion` is not known";
+        let help = format!("write `apiVersion: {API_VERSION}`");
+        ctx.complain_help(&version.span, Code::Kind, message, help);
     }
     let Some(kind) = kind else {
         if let Some(wrong) = fields.given("kind") {

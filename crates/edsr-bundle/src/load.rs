@@ -17,13 +17,13 @@ use crate::envelope::{self, Envelope, Kind};
 use crate::files::{self, BUNDLE_BYTES_MAX, FILE_BYTES_MAX, FILES_MAX, NODE_FILE, SourceFile};
 use crate::lines::Lines;
 use crate::links::{self, Names};
-use crate::node::Settings;
 use crate::parse::documents;
 use crate::problem::{Code, Problem, Report};
 use crate::read::Ctx;
+use crate::settings::Settings;
 use crate::source::SourceSpec;
 use crate::tree::Node;
-use crate::{detector, node, playbook, source, target};
+use crate::{detector, node, playbook, policies, source, target};
 
 /// The most documents in a bundle.
 pub const DOCUMENTS_MAX: usize = 10_000;
@@ -152,9 +152,9 @@ fn compile(
         found.file(place, file, catalog);
     }
     links::check(&found.names, &files, &mut found.problems);
-    let policies = policies(&files, &mut found.problems);
+    let policies = policies::compile(&files, &mut found.problems);
     if let Some(policies) = &policies {
-        warn_without_policy(&mut found, policies, &files);
+        policies::warn_without(policies, &found.names, &files, &mut found.problems);
     }
     let is_wrong = found
         .problems
@@ -199,56 +199,6 @@ fn finish(
         files,
         documents: found.documents,
         warnings,
-    }
-}
-
-fn policies(files: &[SourceFile], problems: &mut Vec<Problem>) -> Option<Policies> {
-    let cedar = files.iter().filter(|file| file.is_cedar());
-    let texts: Vec<(String, String)> = cedar
-        .map(|file| (file.path.clone(), file.text.clone()))
-        .collect();
-    let mut errors = match Policies::compile(&texts) {
-        Ok(policies) => return Some(policies),
-        Err(errors) => errors,
-    };
-    // Cedar finds them in no particular order.
-    errors.sort_by(|a, b| (&a.file, &a.message).cmp(&(&b.file, &b.message)));
-    let unknown = SourceFile::default();
-    let mut said = BTreeSet::new();
-    for error in errors {
-        let file = files.iter().find(|file| file.path == error.file);
-        let problem = Problem::new(
-            file.unwrap_or(&unknown),
-            error.span.unwrap_or(0..0),
-            Code::Policy,
-            error.message,
-        );
-        let problem = match error.help {
-            Some(help) => problem.help(help),
-            None => problem,
-        };
-        // Cedar says the same once for each action that a policy speaks about.
-        let place = (
-            problem.file.clone(),
-            problem.span.start,
-            problem.help.clone(),
-        );
-        if said.insert(place) {
-            problems.push(problem);
-        }
-    }
-    None
-}
-
-/// Without a policy nothing is permitted, which surprises whoever wrote a playbook that may act.
-fn warn_without_policy(found: &mut Found, policies: &Policies, files: &[SourceFile]) {
-    let first = found.names.first(Kind::Playbook);
-    if let (true, Some((place, span))) = (policies.ids().is_empty(), first) {
-        let message = "there is no policy, so no playbook is permitted to do anything".to_owned();
-        let problem = Problem::new(&files[place], span, Code::NoPolicy, message);
-        found
-            .problems
-            .push(problem.help("add a file like `policies/repair.cedar` with a `permit` in it"));
     }
 }
 

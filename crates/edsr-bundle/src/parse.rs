@@ -118,7 +118,7 @@ impl<'f> Builder<'f> {
         }
     }
 
-    fn run(&mut self, text: &str) -> Result<(), Stop> {
+    fn run(&mut self, text: &str) -> Result<(), Box<Stop>> {
         let mut options = granit_parser::Options::default();
         options.set_emit_comments(false);
         options.emit_unresolved_aliases = true;
@@ -137,7 +137,7 @@ impl<'f> Builder<'f> {
         Ok(())
     }
 
-    fn take(&mut self, event: Event<'_>, span: &Span) -> Result<(), Stop> {
+    fn take(&mut self, event: Event<'_>, span: &Span) -> Result<(), Box<Stop>> {
         let range = span.byte_range().unwrap_or(0..0);
         let range = self.base + range.start..self.base + range.end;
         match event {
@@ -179,7 +179,7 @@ impl<'f> Builder<'f> {
         }
     }
 
-    fn open(&mut self, frame: Frame) -> Result<(), Stop> {
+    fn open(&mut self, frame: Frame) -> Result<(), Box<Stop>> {
         if self.stack.len() >= DEPTH_MAX {
             let (Frame::List { start, .. } | Frame::Map { start, .. }) = frame;
             return Err(self.too_deep(start));
@@ -188,7 +188,7 @@ impl<'f> Builder<'f> {
         Ok(())
     }
 
-    fn close(&mut self, end: usize) -> Result<(), Stop> {
+    fn close(&mut self, end: usize) -> Result<(), Box<Stop>> {
         let (kind, start, anchor) = match self.stack.pop() {
             Some(Frame::List {
                 items,
@@ -221,7 +221,7 @@ impl<'f> Builder<'f> {
         self.put(Rc::new(node), anchor)
     }
 
-    fn alias(&mut self, id: usize, range: Range<usize>) -> Result<(), Stop> {
+    fn alias(&mut self, id: usize, range: Range<usize>) -> Result<(), Box<Stop>> {
         let Some(node) = self.anchors.get(&id).cloned() else {
             let message = "an alias cannot stand inside of what its own anchor names".to_owned();
             self.complain(range.clone(), Code::Reference, message);
@@ -240,7 +240,7 @@ impl<'f> Builder<'f> {
     }
 
     /// Puts a finished value where it belongs.
-    fn put(&mut self, node: Rc<Node>, anchor: usize) -> Result<(), Stop> {
+    fn put(&mut self, node: Rc<Node>, anchor: usize) -> Result<(), Box<Stop>> {
         if anchor != 0 {
             self.anchors.insert(anchor, Rc::clone(&node));
         }
@@ -295,7 +295,7 @@ impl<'f> Builder<'f> {
         Ok(())
     }
 
-    fn set_key(&mut self, text: Rc<str>, span: Range<usize>) -> Result<(), Stop> {
+    fn set_key(&mut self, text: Rc<str>, span: Range<usize>) -> Result<(), Box<Stop>> {
         if let Some(Frame::Map { key, .. }) = self.stack.last_mut() {
             *key = Some((text, span));
         }
@@ -319,7 +319,7 @@ impl<'f> Builder<'f> {
     }
 
     /// Stands for a value that was reported.
-    fn hole(&mut self, range: Range<usize>) -> Result<(), Stop> {
+    fn hole(&mut self, range: Range<usize>) -> Result<(), Box<Stop>> {
         self.holes.insert(range.start);
         self.put(Rc::new(Node::scalar("", Style::Plain, range)), 0)
     }
@@ -329,20 +329,20 @@ impl<'f> Builder<'f> {
             .push(Problem::new(self.file, span, code, message));
     }
 
-    fn too_deep(&self, span: Range<usize>) -> Stop {
+    fn too_deep(&self, span: Range<usize>) -> Box<Stop> {
         let message = format!("nested too deep: at most {DEPTH_MAX} levels are read");
         self.bound(span, message, "write it flatter")
     }
 
-    fn bound(&self, span: Range<usize>, message: String, help: &str) -> Stop {
-        Stop {
+    fn bound(&self, span: Range<usize>, message: String, help: &str) -> Box<Stop> {
+        Box::new(Stop {
             at: span.start,
             problem: Problem::new(self.file, span, Code::Bound, message).help(help),
             is_final: true,
-        }
+        })
     }
 
-    fn syntax(&self, at: usize, kind: &ErrorKind, info: &str) -> Stop {
+    fn syntax(&self, at: usize, kind: &ErrorKind, info: &str) -> Box<Stop> {
         let rest = self.file.text.get(at..).unwrap_or_default();
         let here = rest.chars().next();
         if matches!(kind, ErrorKind::RecursionLimitExceeded) {
@@ -362,11 +362,11 @@ impl<'f> Builder<'f> {
             }
             _ => problem,
         };
-        Stop {
+        Box::new(Stop {
             problem,
             at,
             is_final: false,
-        }
+        })
     }
 }
 

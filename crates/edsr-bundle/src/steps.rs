@@ -195,11 +195,11 @@ fn call(fields: &Fields<'_>, steps: &[&str], catalog: &dyn ActuatorCatalog) -> O
     let ctx = fields.ctx;
     let uses = uses(fields, catalog);
     let timeout = fields.duration("timeout", Duration::from_millis(1));
-    if let (Some(timeout), Some(node)) = (timeout, fields.get("timeout")) {
-        if timeout > TIMEOUT_MAX {
-            let message = format!("`timeout` is at most {}", format_duration(TIMEOUT_MAX));
-            ctx.complain(&node.span, Code::Value, message);
-        }
+    if let (Some(timeout), Some(node)) = (timeout, fields.get("timeout"))
+        && timeout > TIMEOUT_MAX
+    {
+        let message = format!("`timeout` is at most {}", format_duration(TIMEOUT_MAX));
+        ctx.complain(&node.span, Code::Value, message);
     }
     let with = fields.get("with").filter(|node| !node.is_null());
     if let Some(node) = with {
@@ -246,10 +246,8 @@ fn uses(fields: &Fields<'_>, catalog: &dyn ActuatorCatalog) -> Option<String> {
 fn check_arguments(fields: &Fields<'_>, with: Option<&Node>, complaints: Vec<(String, String)>) {
     for (path, message) in complaints {
         let at = with.and_then(|node| find(node, "", &path));
-        let span = at.map_or_else(
-            || fields.key_span(if with.is_some() { "with" } else { "uses" }),
-            |at| at,
-        );
+        let span =
+            at.unwrap_or_else(|| fields.key_span(if with.is_some() { "with" } else { "uses" }));
         let message = if path.is_empty() {
             format!("`with` {message}")
         } else {

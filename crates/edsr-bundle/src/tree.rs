@@ -152,10 +152,11 @@ fn resolve(text: &str) -> Scalar<'_> {
         _ => {}
     }
     let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
-    if let Some(hex) = text.strip_prefix("0x") {
-        if !hex.is_empty() && hex.bytes().all(|b| b.is_ascii_hexdigit()) {
-            return i128::from_str_radix(hex, 16).map_or(Scalar::TooLarge, Scalar::Int);
-        }
+    if let Some(hex) = text.strip_prefix("0x")
+        && !hex.is_empty()
+        && hex.bytes().all(|b| b.is_ascii_hexdigit())
+    {
+        return i128::from_str_radix(hex, 16).map_or(Scalar::TooLarge, Scalar::Int);
     }
     if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) {
         return text.parse().map_or(Scalar::TooLarge, Scalar::Int);

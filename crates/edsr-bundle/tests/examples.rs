@@ -1,4 +1,5 @@
 //! The bundles that are shipped load, and editors accept them.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on shall stop")]
 
 use std::path::{Path, PathBuf};
 
@@ -39,4 +40,17 @@ fn a_bundle_that_was_kept_compiles_to_the_same_hash() {
         compiled.bundle.detectors.iter().map(|d| d.hash).collect()
     };
     assert_eq!(hashes(&first), hashes(&again));
+}
+
+#[test]
+fn every_example_loads() {
+    let mut loaded = 0;
+    for entry in std::fs::read_dir(example("")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            load(&path, &Catalog).unwrap_or_else(|report| panic!("{}", report.render(false)));
+            loaded += 1;
+        }
+    }
+    assert!(loaded > 0);
 }

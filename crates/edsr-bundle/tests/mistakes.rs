@@ -1,4 +1,5 @@
 //! What is said about bundles with mistakes: all of it, and where.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on shall stop")]
 
 use edsr_bundle::{Report, SourceFile, load_files, testing::Catalog};
 

@@ -2,17 +2,21 @@
 //!
 //! Evaluation reads no clock and does no I/O, so an expression gives the same answer in a replay.
 
-use std::collections::BTreeSet;
+mod names;
+
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, LazyLock, OnceLock};
 
-use cel::common::ast::{EntryExpr, Expr as Ast, IdedExpr};
-use cel::common::types::CelString;
+use cel::common::ast::IdedExpr;
+use cel::common::types::{CelString, DYN_TYPE};
 use cel::common::value::{CowVal, Val};
 use cel::context::VariableResolver;
-use cel::{Context, Env, Program};
+use cel::{Context, Env};
 use edsr_model::{Data, Event};
 use serde_json::Value;
+
+pub use names::{LOOP_STEPS_MAX, closest};
 
 /// The longest expression that is compiled, in bytes.
 pub const EXPR_BYTES_MAX: usize = 8 * 1024;
@@ -26,113 +30,14 @@ static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| {
     let _ = env.add_extension(cel::extensions::strings);
     let _ = env.add_extension(cel::extensions::math);
     let _ = env.add_extension(cel::extensions::lists);
+    let _ = env.add_overload(names::OVER, "edsr_over", vec![DYN_TYPE], names::over);
     Arc::new(env)
 });
-
-/// Functions that exist, beyond operators; anything else is a mistake that is reported at load.
-const FUNCTIONS: &[&str] = &[
-    "abs",
-    "all",
-    "bool",
-    "bytes",
-    "charAt",
-    "contains",
-    "distinct",
-    "double",
-    "duration",
-    "dyn",
-    "endsWith",
-    "exists",
-    "exists_one",
-    "filter",
-    "flatten",
-    "format",
-    "getDate",
-    "getDayOfMonth",
-    "getDayOfWeek",
-    "getDayOfYear",
-    "getFullYear",
-    "getHours",
-    "getMilliseconds",
-    "getMinutes",
-    "getMonth",
-    "getSeconds",
-    "greatest",
-    "has",
-    "hasValue",
-    "indexOf",
-    "int",
-    "join",
-    "lastIndexOf",
-    "least",
-    "lowerAscii",
-    "map",
-    "matches",
-    "max",
-    "min",
-    "none",
-    "of",
-    "ofNonZeroValue",
-    "or",
-    "orValue",
-    "quote",
-    "range",
-    "replace",
-    "reverse",
-    "size",
-    "slice",
-    "sort",
-    "sortBy",
-    "split",
-    "startsWith",
-    "string",
-    "substring",
-    "timestamp",
-    "trim",
-    "type",
-    "uint",
-    "upperAscii",
-    "value",
-    "optMap",
-    "optFlatMap",
-    "bitAnd",
-    "bitOr",
-    "bitNot",
-    "bitXor",
-    "bitShiftLeft",
-    "bitShiftRight",
-    "ceil",
-    "floor",
-    "isFinite",
-    "isInf",
-    "isNaN",
-    "round",
-    "sign",
-    "sqrt",
-    "trunc",
-];
-
-/// Namespaces of functions, which look like variables in the syntax tree.
-const NAMESPACES: &[&str] = &["math", "strings", "lists", "optional"];
-
-/// Names of types, which may stand where a variable may.
-const TYPES: &[&str] = &[
-    "bool",
-    "int",
-    "uint",
-    "double",
-    "string",
-    "bytes",
-    "list",
-    "map",
-    "null_type",
-    "type",
-];
 
 /// A compiled expression together with its text.
 pub struct Expr {
     text: String,
-    program: Program,
+    root: IdedExpr,
 }
 
 /// Why a text is not an expression that can run here.
@@ -171,7 +76,9 @@ impl Expr {
                 text.len()
             )));
         }
-        let program = ENV.compile(text).map_err(|errors| {
+        let parsed = catch_unwind(|| ENV.compile(text));
+        let parsed = parsed.map_err(|_| whole("this is not a CEL expression".to_owned()))?;
+        let program = parsed.map_err(|errors| {
             errors.errors.first().map_or_else(
                 || whole("this is not a CEL expression".to_owned()),
                 |error| ExprError {
@@ -180,10 +87,14 @@ impl Expr {
                 },
             )
         })?;
-        check_names(&program, variables)?;
+        let info = program.source_info();
+        let mut root = program.expression().clone();
+        names::prepare(&mut root, variables, |id| {
+            info.offset_for(id).map(|(start, _)| start as usize)
+        })?;
         Ok(Self {
             text: text.to_owned(),
-            program,
+            root,
         })
     }
 
@@ -200,6 +111,7 @@ impl Expr {
     pub fn value(&self, vars: &dyn Vars) -> Result<Value, EvalError> {
         self.run(vars)?
             .json()
+            .map(sorted)
             .map_err(|_| self.fail("the value has no JSON form"))
     }
 
@@ -218,9 +130,13 @@ impl Expr {
         let resolver = Resolver(vars);
         let mut context = Context::with_env(Arc::clone(&ENV));
         context.set_variable_resolver(&resolver);
-        self.program
-            .execute(&context)
-            .map_err(|error| self.fail(&error.to_string()))
+        names::refuel();
+        // An interpreter that panics over an event costs that evaluation, not the engine.
+        catch_unwind(AssertUnwindSafe(|| {
+            cel::Value::resolve(&self.root, &context)
+        }))
+        .map_err(|_| self.fail("the interpreter gave up"))?
+        .map_err(|error| self.fail(&error.to_string()))
     }
 
     fn fail(&self, message: &str) -> EvalError {
@@ -370,144 +286,23 @@ fn to_cel(value: &Value) -> cel::Value {
     }
 }
 
+/// The value with the names in its objects sorted: CEL keeps maps in no order, and what leaves the engine must have one.
+fn sorted(value: Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            let map: std::collections::BTreeMap<_, _> = map
+                .into_iter()
+                .map(|(name, value)| (name, sorted(value)))
+                .collect();
+            Value::Object(map.into_iter().collect())
+        }
+        Value::Array(items) => items.into_iter().map(sorted).collect(),
+        value => value,
+    }
+}
+
 fn first_line(text: &str) -> String {
     text.lines().next().unwrap_or_default().to_owned()
-}
-
-fn check_names(program: &Program, variables: &[&str]) -> Result<(), ExprError> {
-    let mut bound = Vec::new();
-    let mut wrong = None;
-    walk(
-        &program.expression(),
-        &mut bound,
-        &mut |id, name, is_function| {
-            let known = if is_function {
-                // Operators and what macros expand to do not start with a letter.
-                let last = name.rsplit('.').next().unwrap_or(name);
-                FUNCTIONS.contains(&last) || !last.starts_with(|c: char| c.is_ascii_alphabetic())
-            } else {
-                variables.contains(&name)
-                    || TYPES.contains(&name)
-                    || NAMESPACES.contains(&name)
-                    || name.starts_with('@')
-            };
-            if !known && wrong.is_none() {
-                wrong = Some((id, name.to_owned(), is_function));
-            }
-        },
-    );
-    let Some((id, name, is_function)) = wrong else {
-        return Ok(());
-    };
-    let (what, among): (_, BTreeSet<&str>) = if is_function {
-        ("function", FUNCTIONS.iter().copied().collect())
-    } else {
-        ("variable", variables.iter().copied().collect())
-    };
-    let hint = closest(&name, &among).map_or_else(
-        || match is_function {
-            true => String::new(),
-            false => format!("; it may read {}", list(&among)),
-        },
-        |near| format!("; did you mean `{near}`?"),
-    );
-    Err(ExprError {
-        message: format!("there is no {what} `{name}` here{hint}"),
-        column: program
-            .source_info()
-            .offset_for(id)
-            .map(|(start, _)| start as usize),
-    })
-}
-
-fn list(names: &BTreeSet<&str>) -> String {
-    let quoted: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
-    quoted.join(", ")
-}
-
-/// The known name closest to `name`, if one is close enough to be a slip of the finger.
-#[must_use]
-pub fn closest<'a>(name: &str, among: &BTreeSet<&'a str>) -> Option<&'a str> {
-    among
-        .iter()
-        .map(|known| (distance(name, known), *known))
-        .filter(|(distance, known)| *distance <= 1 + known.len() / 4)
-        .min()
-        .map(|(_, known)| known)
-}
-
-/// Levenshtein distance, by bytes.
-fn distance(a: &str, b: &str) -> usize {
-    let b = b.as_bytes();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let changed = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = changed.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
-}
-
-type Seen<'f> = dyn FnMut(u64, &str, bool) + 'f;
-
-/// Visits the names an expression reads from outside: variables, and functions.
-fn walk<'e>(node: &'e IdedExpr, bound: &mut Vec<&'e str>, seen: &mut Seen<'_>) {
-    match &node.expr {
-        Ast::Ident(name) => {
-            let plain = name.trim_start_matches('.');
-            if !bound.contains(&plain) {
-                seen(node.id, plain, false);
-            }
-        }
-        Ast::Call(call) => {
-            seen(node.id, &call.func_name, true);
-            for part in call.target.iter().map(AsRef::as_ref).chain(&call.args) {
-                walk(part, bound, seen);
-            }
-        }
-        Ast::Select(select) => walk(&select.operand, bound, seen),
-        Ast::List(list) => list
-            .elements
-            .iter()
-            .for_each(|item| walk(item, bound, seen)),
-        Ast::Map(map) => {
-            for entry in &map.entries {
-                walk_entry(&entry.expr, bound, seen);
-            }
-        }
-        Ast::Struct(made) => {
-            for entry in &made.entries {
-                walk_entry(&entry.expr, bound, seen);
-            }
-        }
-        Ast::Comprehension(comp) => {
-            walk(&comp.iter_range, bound, seen);
-            walk(&comp.accu_init, bound, seen);
-            let outer = bound.len();
-            bound.push(&comp.iter_var);
-            bound.push(&comp.accu_var);
-            bound.extend(comp.iter_var2.as_deref());
-            for part in [&comp.loop_cond, &comp.loop_step, &comp.result] {
-                walk(part, bound, seen);
-            }
-            bound.truncate(outer);
-        }
-        Ast::Unspecified | Ast::Literal(_) => {}
-    }
-}
-
-fn walk_entry<'e>(entry: &'e EntryExpr, bound: &mut Vec<&'e str>, seen: &mut Seen<'_>) {
-    match entry {
-        EntryExpr::StructField(field) => walk(&field.value, bound, seen),
-        EntryExpr::MapEntry(pair) => {
-            walk(&pair.key, bound, seen);
-            walk(&pair.value, bound, seen);
-        }
-    }
 }
 
 #[cfg(test)]
@@ -547,6 +342,40 @@ mod tests {
             let expr = Expr::compile(text, EVENT_VARS).unwrap_or_else(|e| panic!("{text}: {e}"));
             assert_eq!(expr.truth(&vars), Ok(truth), "{text}");
         }
+    }
+
+    #[test]
+    fn maps_are_walked_in_order_and_loops_are_bounded() {
+        let names: Vec<_> = (0..50).map(|n| format!("n{n:02}")).collect();
+        let map: serde_json::Map<_, _> = names
+            .iter()
+            .rev()
+            .map(|name| (name.clone(), json!(1)))
+            .collect();
+        let scope = Scope::new().with("data", &Value::Object(map));
+        let value = |text: &str| Expr::compile(text, &["data"]).unwrap().value(&scope);
+        assert_eq!(value("data.map(k, k)").unwrap(), json!(names));
+        let keys: Vec<_> = value("data")
+            .unwrap()
+            .as_object()
+            .unwrap()
+            .keys()
+            .cloned()
+            .collect();
+        assert_eq!(keys, names, "objects come out sorted");
+        assert_eq!(value("data.exists(k, data[k] == 1)").unwrap(), json!(true));
+        let deep = "data.all(a, data.all(b, data.all(c, data.all(d, true))))";
+        assert!(
+            value(deep)
+                .unwrap_err()
+                .message
+                .contains("too many elements")
+        );
+        assert_eq!(
+            value("data.all(a, data.all(b, true))").unwrap(),
+            json!(true),
+            "each begins anew"
+        );
     }
 
     #[test]

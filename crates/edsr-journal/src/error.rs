@@ -53,14 +53,14 @@ pub enum JournalError {
         cause: String,
     },
     /// The storage failed.
-    #[error("cannot {action} the journal `{}`: {source}", path.display())]
+    #[error("cannot {action} the journal `{}`: {cause}", path.display())]
     Storage {
         /// What was tried.
         action: &'static str,
         /// The journal.
         path: PathBuf,
         /// What the storage says.
-        source: Box<dyn Error + Send + Sync>,
+        cause: Box<dyn Error + Send + Sync>,
     },
     /// Another process has the journal open for writing.
     #[error("the journal `{}` is being written by another process; stop that one, or use another data directory", .0.display())]
@@ -111,12 +111,12 @@ pub enum JournalError {
         reason: String,
     },
     /// A checkpoint cannot be believed.
-    #[error("{what}: {source}")]
+    #[error("{what}: {cause}")]
     Note {
         /// Which checkpoint.
         what: String,
         /// Why not.
-        source: NoteError,
+        cause: NoteError,
     },
     /// There is no such entry.
     #[error("there is no entry {seq}; the journal ends at {head}")]
@@ -152,10 +152,10 @@ impl JournalError {
         action: &'static str,
         path: &Path,
     ) -> impl Fn(Box<dyn Error + Send + Sync>) -> Self {
-        move |source| Self::Storage {
+        move |cause| Self::Storage {
             action,
             path: path.to_owned(),
-            source,
+            cause,
         }
     }
 }

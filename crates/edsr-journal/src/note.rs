@@ -369,6 +369,16 @@ mod tests {
         assert!(Checkpoint::parse_unverified(&size("0")).is_ok());
     }
 
+    proptest::proptest! {
+        #[test]
+        fn no_text_is_taken_for_a_checkpoint_by_chance(head in "\\PC{0,60}", tail in "[ -~\u{2014}\n]{0,120}") {
+            let key: PublicKey = GO_KEY.parse().unwrap();
+            let (note, name) = (format!("{head}\n\n{tail}\n"), format!("{head}+{tail}"));
+            assert!(key.open(&note).is_err());
+            assert!(name.parse::<PublicKey>().is_err());
+        }
+    }
+
     #[test]
     fn another_origin_is_refused_even_with_a_good_signature() {
         let signer = Signer::from_seed(&[7; 32]);

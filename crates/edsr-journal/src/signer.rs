@@ -45,14 +45,14 @@ pub enum KeyError {
     )]
     NotAKey(PathBuf),
     /// The file could not be read or written.
-    #[error("cannot {action} the key file `{}`", path.display())]
+    #[error("cannot {action} the key file `{}`: {cause}", path.display())]
     Io {
         /// What was tried.
         action: &'static str,
         /// The file.
         path: PathBuf,
         /// Why not.
-        source: io::Error,
+        cause: io::Error,
     },
     /// The operating system gave no random bytes.
     #[error("the operating system gives no random bytes to make a key from: {0}")]
@@ -68,7 +68,7 @@ impl Signer {
     /// [`KeyError`]; a file that others can read is refused.
     pub fn load_or_create(path: &Path) -> Result<Self, KeyError> {
         match Self::load(path) {
-            Err(KeyError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            Err(KeyError::Io { cause, .. }) if cause.kind() == io::ErrorKind::NotFound => {
                 Self::create(path)
             }
             other => other,
@@ -193,10 +193,10 @@ fn write_new(path: &Path, mode: u32, bytes: &[u8]) -> io::Result<()> {
 
 fn io_error(action: &'static str, path: &Path) -> impl Fn(io::Error) -> KeyError {
     let path = path.to_owned();
-    move |source| KeyError::Io {
+    move |cause| KeyError::Io {
         action,
         path: path.clone(),
-        source,
+        cause,
     }
 }
 

@@ -10,7 +10,10 @@ pub(crate) struct Catalog;
 
 impl ActuatorCatalog for Catalog {
     fn names(&self) -> Vec<String> {
-        edsr_actuate::names().into_iter().map(str::to_owned).collect()
+        edsr_actuate::names()
+            .into_iter()
+            .map(str::to_owned)
+            .collect()
     }
 
     fn check(&self, uses: &str, with: &Value) -> Vec<(String, String)> {

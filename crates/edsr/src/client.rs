@@ -87,7 +87,9 @@ impl Client {
         path: &[&str],
         body: &impl Serialize,
     ) -> Result<Value, Failure> {
-        let request = self.request(Method::POST, self.url(path, &Query::new())).json(body);
+        let request = self
+            .request(Method::POST, self.url(path, &Query::new()))
+            .json(body);
         parsed(&self.answer(request).await?)
     }
 
@@ -111,13 +113,10 @@ impl Client {
             .http
             .request(Method::GET, self.url(path, query))
             .header(ACCEPT, "text/event-stream");
-        let opened = tokio::time::timeout(
-            ANSWER_TIMEOUT,
-            self.authorized(request).send(),
-        )
-        .await
-        .map_err(|_| self.timed_out())?
-        .map_err(|error| self.unreachable(&error))?;
+        let opened = tokio::time::timeout(ANSWER_TIMEOUT, self.authorized(request).send())
+            .await
+            .map_err(|_| self.timed_out())?
+            .map_err(|error| self.unreachable(&error))?;
         if opened.status().is_success() {
             return Ok(opened);
         }

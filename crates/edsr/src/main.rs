@@ -16,7 +16,6 @@ mod cmd;
 mod demo;
 mod exit;
 mod output;
-mod places;
 mod run;
 mod settings;
 mod show;
@@ -51,11 +50,16 @@ fn start(cli: Cli, no_color: bool) -> Outcome {
     // Whoever builds a TLS client or server later finds this provider. A second install is refused, and that is fine.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut runtime = match cli.command {
-        Command::Run(_) | Command::Demo(_) | Command::Shop(_) => tokio::runtime::Builder::new_multi_thread(),
+        Command::Run(_) | Command::Demo(_) | Command::Shop(_) => {
+            tokio::runtime::Builder::new_multi_thread()
+        }
         _ => tokio::runtime::Builder::new_current_thread(),
     };
     let runtime = runtime.enable_all().build().map_err(|error| {
-        Failure::new(Exit::Unreachable, format!("the program cannot start: {error}"))
+        Failure::new(
+            Exit::Unreachable,
+            format!("the program cannot start: {error}"),
+        )
     })?;
     runtime.block_on(cmd::dispatch(cli, no_color))
 }

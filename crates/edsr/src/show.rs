@@ -102,11 +102,7 @@ impl Sheet {
         self.heading(&format!("detection {}", detection.id), &detection.state);
         self.field("detector", &detection.detector);
         self.field("key", &detection.key_text);
-        self.toned(
-            "severity",
-            tone(&detection.severity),
-            &detection.severity,
-        );
+        self.toned("severity", tone(&detection.severity), &detection.severity);
         self.field("owner", &detection.owner);
         self.field("since", &instant(detection.since));
         let open = lasted(detection.opened_at, detection.resolved_at);
@@ -164,7 +160,12 @@ impl Sheet {
 
     /// A plan.
     pub(crate) fn plan(&mut self, plan: &Plan) {
-        let head = format!("plan {}: {} on {}", hash(&plan.hash), plan.playbook, plan.target);
+        let head = format!(
+            "plan {}: {} on {}",
+            hash(&plan.hash),
+            plan.playbook,
+            plan.target
+        );
         self.line(Tone::Strong, &head);
         self.field("risk", &plan.risk);
         if !plan.inputs.is_empty() {
@@ -197,7 +198,11 @@ impl Sheet {
             self.reason(reason);
         }
         if let Some(answer) = &decision.answer {
-            let word = if answer.granted { "approved" } else { "rejected" };
+            let word = if answer.granted {
+                "approved"
+            } else {
+                "rejected"
+            };
             let text = format!(
                 "{word} by {} at {}: {}",
                 answer.by,
@@ -404,7 +409,9 @@ mod tests {
             .collect();
         assert_eq!(
             all,
-            ["1st", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "102nd"]
+            [
+                "1st", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "102nd"
+            ]
         );
     }
 }

@@ -5,21 +5,10 @@ use std::time::Duration;
 
 use edsr_model::{Timestamp, format_duration};
 
-/// What a shortened text ends with.
-const CUT: char = '…';
-
 /// `text` with everything escaped that a terminal would obey or that hides what is written: control characters,
 /// escape sequences, and marks that turn the direction of writing. Line ends are escaped too: the result is one line.
 pub(crate) fn printable(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        if is_unsafe(c) {
-            let _ = write!(out, "{}", c.escape_default());
-        } else {
-            out.push(c);
-        }
-    }
-    out
+    edsr_source::printable(text, usize::MAX)
 }
 
 /// The same for JSON that is already written: escapes stay valid JSON, line ends between values stay.
@@ -41,15 +30,9 @@ pub(crate) fn printable_json(text: &str) -> String {
     out
 }
 
-/// At most `max` characters of `text`, printable.
+/// At most `max` characters of `text`, printable; a cut is marked with `…`.
 pub(crate) fn short(text: &str, max: usize) -> String {
-    let text = printable(text);
-    if text.chars().count() <= max {
-        return text;
-    }
-    let mut out: String = text.chars().take(max.saturating_sub(1)).collect();
-    out.push(CUT);
-    out
+    edsr_source::printable(text, max)
 }
 
 /// An instant to the second for tables: `2026-01-02T03:04:05Z`.
@@ -114,10 +97,14 @@ pub(crate) fn now() -> Timestamp {
     Timestamp::EPOCH.after(since)
 }
 
+/// Whether [`printable`] would escape it: what is unsafe is said in one place.
 fn is_unsafe(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
-        || ('\u{e0000}'..='\u{e007f}').contains(&c)
+    if c.is_ascii() {
+        return c.is_ascii_control();
+    }
+    let mut bytes = [0; 4];
+    let text: &str = c.encode_utf8(&mut bytes);
+    printable(text) != text
 }
 
 #[cfg(test)]

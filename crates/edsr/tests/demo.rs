@@ -1,5 +1,9 @@
 //! The demo as a new user runs it: the real program, real processes, from the first line to the last.
 #![cfg(target_os = "linux")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test fails by a panic, its helpers too"
+)]
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -26,9 +30,7 @@ const OUTLINE: &[&str] = &[
     "verify  orders-stuck is resolved",
     "done    restart-worker succeeded",
     "$ edsr incident get inc-",
-    "resolved",
     "$ edsr incident get inc-",
-    "resolved",
     "Why was the order cache not wiped?",
     "$ edsr explain dec-",
     "nothing-destructive-in-prod",
@@ -111,10 +113,8 @@ fn an_engine_that_is_killed_in_the_middle_goes_on() {
     let intended = told.find("act     step roll-back").expect("it acts");
     assert!(intended < killed, "in the middle of an action:\n{told}");
     assert!(told.contains("the engine is back (pid "), "{told}");
-    assert!(
-        told.contains("(and the engine was killed in the middle)"),
-        "{told}"
-    );
+    let whole = "nothing was done twice, though the engine was killed in the middle\n";
+    assert!(told.contains(whole), "{told}");
 }
 
 #[test]

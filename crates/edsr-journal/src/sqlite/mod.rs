@@ -153,8 +153,7 @@ impl SqliteJournal {
     }
 
     fn fail(&mut self, error: JournalError) -> JournalError {
-        let source = std::error::Error::source(&error).map(|source| format!(": {source}"));
-        self.failed = Some(format!("{error}{}", source.unwrap_or_default()));
+        self.failed = Some(error.to_string());
         error
     }
 }
@@ -309,5 +308,4 @@ fn lock(path: &Path) -> Result<File, JournalError> {
 }
 
 #[cfg(test)]
-#[path = "tests.rs"]
 mod tests;

@@ -90,18 +90,32 @@ pub(crate) fn open_writable(path: &Path, bytes_max: u64) -> rusqlite::Result<Con
     Ok(connection)
 }
 
-/// Opens for reading only. A file without a write-ahead log beside it is opened as one that nobody writes,
-/// so that a copy can be read from a read-only place and nothing is put beside it.
-pub(crate) fn open_readable(path: &Path) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = if beside(path, "-wal").exists() {
-        Connection::open_with_flags(path, flags)?
-    } else {
-        Connection::open_with_flags(immutable_uri(path), flags | OpenFlags::SQLITE_OPEN_URI)?
-    };
+/// Opens for reading beside a writer that is there or may come.
+pub(crate) fn open_beside(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_with_flags(path, READ_FLAGS)?;
     guard(&connection)?;
     Ok(connection)
 }
+
+/// Opens for reading once. A file without a write-ahead log beside it is taken as one that nobody writes,
+/// so that a copy can be read from a read-only place and nothing is put beside it.
+pub(crate) fn open_readable(path: &Path) -> rusqlite::Result<Connection> {
+    if has_log(path) {
+        return open_beside(path);
+    }
+    let flags = READ_FLAGS | OpenFlags::SQLITE_OPEN_URI;
+    let connection = Connection::open_with_flags(immutable_uri(path), flags)?;
+    guard(&connection)?;
+    Ok(connection)
+}
+
+/// Whether somebody writes the file, or stopped in the middle of it.
+pub(crate) fn has_log(path: &Path) -> bool {
+    beside(path, "-wal").exists()
+}
+
+const READ_FLAGS: OpenFlags =
+    OpenFlags::SQLITE_OPEN_READ_ONLY.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
 
 /// A file from a stranger's hand must not make SQLite do more than read tables.
 fn guard(connection: &Connection) -> rusqlite::Result<()> {

@@ -49,12 +49,12 @@ impl Witness {
                 ));
             }
         };
-        let seen = key.open(&note).map_err(|source| JournalError::Note {
+        let seen = key.open(&note).map_err(|cause| JournalError::Note {
             what: format!(
                 "the witness file `{}` cannot be believed",
                 self.path.display()
             ),
-            source,
+            cause,
         })?;
         let rolled_back = |reason: String| JournalError::RolledBack {
             path: journal.to_owned(),

@@ -45,7 +45,11 @@ pub(crate) fn run(args: &CheckArgs, context: &Context) -> Outcome {
             }
         }
     }
-    Ok(if checked.is_ok() { Exit::Ok } else { Exit::Usage })
+    Ok(if checked.is_ok() {
+        Exit::Ok
+    } else {
+        Exit::Usage
+    })
 }
 
 /// With source lines and carets on a terminal, one line each for everybody else.
@@ -94,9 +98,8 @@ fn verdict(out: &Out, report: &Report) -> String {
 }
 
 fn document(checked: &Result<Compiled, Report>) -> Value {
-    let problems = |report: &Report| -> Vec<Value> {
-        report.problems.iter().map(problem).collect()
-    };
+    let problems =
+        |report: &Report| -> Vec<Value> { report.problems.iter().map(problem).collect() };
     match checked {
         Ok(compiled) => json!({
             "ok": true,

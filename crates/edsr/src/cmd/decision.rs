@@ -50,7 +50,9 @@ pub(crate) struct AnswerArgs {
 
 const LISTING: Listing<Decision> = Listing {
     resource: "decisions",
-    head: &["ID", "VERDICT", "PLAYBOOK", "TARGET", "MADE", "STATE", "REASON"],
+    head: &[
+        "ID", "VERDICT", "PLAYBOOK", "TARGET", "MADE", "STATE", "REASON",
+    ],
     row: |rows, decision| {
         // The last reason weighed is the one that settled it.
         let why = decision.reasons.last();

@@ -34,7 +34,9 @@ pub(crate) enum DetectionCommand {
 
 const LISTING: Listing<Detection> = Listing {
     resource: "detections",
-    head: &["ID", "STATE", "SEVERITY", "DETECTOR", "KEY", "OPENED", "LASTED", "EVIDENCE"],
+    head: &[
+        "ID", "STATE", "SEVERITY", "DETECTOR", "KEY", "OPENED", "LASTED", "EVIDENCE",
+    ],
     row: |rows, detection| {
         rows.row([
             plain(&detection.id),
@@ -61,8 +63,6 @@ pub(crate) async fn run(command: DetectionCommand, context: &Context) -> Outcome
             let filters = filters([("state", &state), ("detector", &detector)]);
             LISTING.run(context, filters, limit.limit).await
         }
-        DetectionCommand::Get(id) => {
-            get(context, LISTING.resource, &id.id, Sheet::detection).await
-        }
+        DetectionCommand::Get(id) => get(context, LISTING.resource, &id.id, Sheet::detection).await,
     }
 }

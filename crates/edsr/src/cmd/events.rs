@@ -39,7 +39,13 @@ const LISTING: Listing<EventRecord> = Listing {
     resource: "events",
     head: &["LSN", "LOGGED", "TYPE", "SOURCE", "SUBJECT", "DATA"],
     row: |rows, record| {
-        let text = |name: &str| record.event.get(name).and_then(Value::as_str).unwrap_or("-");
+        let text = |name: &str| {
+            record
+                .event
+                .get(name)
+                .and_then(Value::as_str)
+                .unwrap_or("-")
+        };
         rows.row([
             plain(record.lsn.to_string()),
             plain(time(record.at)),
@@ -56,9 +62,7 @@ const LISTING: Listing<EventRecord> = Listing {
 pub(crate) async fn run(command: EventsCommand, context: &Context) -> Outcome {
     match command {
         EventsCommand::List { from, limit } => list(context, from, limit.limit).await,
-        EventsCommand::Get { lsn } => {
-            get(context, LISTING.resource, &lsn.to_string(), event).await
-        }
+        EventsCommand::Get { lsn } => get(context, LISTING.resource, &lsn.to_string(), event).await,
     }
 }
 
@@ -86,7 +90,9 @@ pub(super) fn event(sheet: &mut Sheet, record: &EventRecord) {
             if matches!(name.as_str(), "data" | "type" | "specversion") {
                 continue;
             }
-            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            let text = value
+                .as_str()
+                .map_or_else(|| value.to_string(), str::to_owned);
             sheet.field(name, &text);
         }
     }

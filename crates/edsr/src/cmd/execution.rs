@@ -36,7 +36,9 @@ pub(crate) enum ExecutionCommand {
 
 const LISTING: Listing<Execution> = Listing {
     resource: "executions",
-    head: &["ID", "STATUS", "PLAYBOOK", "TARGET", "STARTED", "TOOK", "REASON"],
+    head: &[
+        "ID", "STATUS", "PLAYBOOK", "TARGET", "STARTED", "TOOK", "REASON",
+    ],
     row: |rows, execution| {
         rows.row([
             plain(&execution.id),
@@ -71,13 +73,18 @@ pub(crate) async fn run(command: ExecutionCommand, context: &Context) -> Outcome
             LISTING.run(context, filters, limit.limit).await
         }
         ExecutionCommand::Get(id) => {
-            get(context, LISTING.resource, &id.id, |sheet, detail: &ExecutionDetail| {
-                sheet.execution(&detail.execution);
-                if let Some(plan) = &detail.plan_detail {
-                    sheet.gap();
-                    sheet.plan(plan);
-                }
-            })
+            get(
+                context,
+                LISTING.resource,
+                &id.id,
+                |sheet, detail: &ExecutionDetail| {
+                    sheet.execution(&detail.execution);
+                    if let Some(plan) = &detail.plan_detail {
+                        sheet.gap();
+                        sheet.plan(plan);
+                    }
+                },
+            )
             .await
         }
     }

@@ -22,7 +22,12 @@ pub(crate) struct ExplainArgs {
           value_parser = clap::builder::NonEmptyStringValueParser::new())]
     reference: Option<String>,
     /// The event with this id, instead of REF
-    #[arg(long, value_name = "ID", requires = "source", conflicts_with = "reference")]
+    #[arg(
+        long,
+        value_name = "ID",
+        requires = "source",
+        conflicts_with = "reference"
+    )]
     id: Option<String>,
     /// The source of the event with that id
     #[arg(long, value_name = "URI", requires = "id")]
@@ -53,7 +58,11 @@ fn story(sheet: &mut Sheet, explanation: &Explanation) {
     for (place, situation) in explanation.situations.iter().enumerate() {
         sheet.gap();
         if many {
-            let head = format!("situation {} of {}", place + 1, explanation.situations.len());
+            let head = format!(
+                "situation {} of {}",
+                place + 1,
+                explanation.situations.len()
+            );
             sheet.heading(&head, &situation.outcome);
         } else {
             sheet.heading("outcome", &situation.outcome);
@@ -75,7 +84,10 @@ fn situation(sheet: &mut Sheet, situation: &Situation) {
         }
         let more = situation.events.len().saturating_sub(EVENTS_SHOWN_MAX);
         if more > 0 {
-            let text = format!("and {} more (-o json shows all)", count(more as u64, "event"));
+            let text = format!(
+                "and {} more (-o json shows all)",
+                count(more as u64, "event")
+            );
             sheet.line(Tone::Faint, &text);
         }
     }

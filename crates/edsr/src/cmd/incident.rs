@@ -27,7 +27,16 @@ pub(crate) enum IncidentCommand {
 
 const LISTING: Listing<Incident> = Listing {
     resource: "incidents",
-    head: &["ID", "STATE", "SEVERITY", "TITLE", "OPENED", "LASTED", "DETECTIONS", "RUNS"],
+    head: &[
+        "ID",
+        "STATE",
+        "SEVERITY",
+        "TITLE",
+        "OPENED",
+        "LASTED",
+        "DETECTIONS",
+        "RUNS",
+    ],
     row: |rows, incident| {
         rows.row([
             plain(&incident.id),
@@ -52,17 +61,22 @@ pub(crate) async fn run(command: IncidentCommand, context: &Context) -> Outcome 
                 .await
         }
         IncidentCommand::Get(id) => {
-            get(context, LISTING.resource, &id.id, |sheet, detail: &IncidentDetail| {
-                sheet.incident(&detail.incident);
-                sheet.gap();
-                sheet.line(Tone::Strong, "timeline");
-                sheet.inside(|sheet| {
-                    sheet.timeline(&detail.timeline);
-                    if detail.timeline_cut {
-                        sheet.line(Tone::Faint, "(shortened: there are more entries)");
-                    }
-                });
-            })
+            get(
+                context,
+                LISTING.resource,
+                &id.id,
+                |sheet, detail: &IncidentDetail| {
+                    sheet.incident(&detail.incident);
+                    sheet.gap();
+                    sheet.line(Tone::Strong, "timeline");
+                    sheet.inside(|sheet| {
+                        sheet.timeline(&detail.timeline);
+                        if detail.timeline_cut {
+                            sheet.line(Tone::Faint, "(shortened: there are more entries)");
+                        }
+                    });
+                },
+            )
             .await
         }
     }

@@ -26,6 +26,8 @@ pub(crate) async fn run(args: NoteArgs, context: &Context) -> Outcome {
         return Ok(Exit::Ok);
     }
     let answer: CommandAnswer = typed(&value)?;
-    context.out.line(format!("noted (journal entry {})", answer.seq))?;
+    context
+        .out
+        .line(format!("noted (journal entry {})", answer.seq))?;
     Ok(Exit::Ok)
 }

@@ -15,11 +15,9 @@ use super::list::{Listing, reason};
 use crate::client::{Client, typed};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::{plain, remark};
+use crate::run::layout::pause_file;
 use crate::settings::variable;
 use crate::text::{now, printable, time};
-
-/// The file in a data directory that stops automatic dispatch while the node cannot be asked.
-pub(crate) const PAUSE_FILE: &str = "pause";
 
 /// Stop automatic dispatch.
 #[derive(Debug, Args)]
@@ -108,7 +106,10 @@ async fn by_server(reason: String, scope: String, context: &Context) -> Outcome 
         return Ok(Exit::Ok);
     }
     let id = answer.pause.unwrap_or_default();
-    let line = format!("paused {}; lift it with `edsr resume {id} --reason TEXT`", body.scope);
+    let line = format!(
+        "paused {}; lift it with `edsr resume {id} --reason TEXT`",
+        body.scope
+    );
     context.out.line(printable(&line))?;
     Ok(Exit::Ok)
 }
@@ -125,10 +126,13 @@ fn by_file(dir: &Path, reason: String, scope: &str, context: &Context) -> Outcom
         by: user.unwrap_or_else(|| "local".to_owned()),
         at: now(),
     };
-    let path = dir.join(PAUSE_FILE);
+    let path = pause_file(dir);
     let written = write(dir, &note).map_err(|error| {
-        Failure::usage(format!("the file `{}` cannot be written: {error}", path.display()))
-            .help("name the data directory of the node (`dataDir` in edsr.yaml), as its user")
+        Failure::usage(format!(
+            "the file `{}` cannot be written: {error}",
+            path.display()
+        ))
+        .help("name the data directory of the node (`dataDir` in edsr.yaml), as its user")
     })?;
     let text = if written {
         format!("paused by the file {}", path.display())
@@ -146,11 +150,11 @@ fn by_file(dir: &Path, reason: String, scope: &str, context: &Context) -> Outcom
 
 /// Writes the file whole or not at all, and durably; an earlier one stays, since its reason came first.
 fn write(dir: &Path, note: &PauseNote) -> io::Result<bool> {
-    let path = dir.join(PAUSE_FILE);
+    let path = pause_file(dir);
     if path.try_exists()? {
         return Ok(false);
     }
-    let draft = dir.join(format!(".{PAUSE_FILE}.{}", std::process::id()));
+    let draft = dir.join(format!(".pause.{}", std::process::id()));
     let written = (|| {
         let mut file = File::create(&draft)?;
         file.write_all(&serde_json::to_vec(note)?)?;
@@ -171,7 +175,9 @@ fn scope(text: &str) -> Result<String, String> {
         None => text == "all",
         Some(("playbook", name)) => !name.is_empty(),
         Some(("target", target)) => {
-            target.parse::<TargetRef>().map_err(|error| error.to_string())?;
+            target
+                .parse::<TargetRef>()
+                .map_err(|error| error.to_string())?;
             true
         }
         Some(_) => false,
@@ -197,7 +203,7 @@ mod tests {
         };
         assert!(write(dir.path(), &note("first")).unwrap());
         assert!(!write(dir.path(), &note("second")).unwrap());
-        let text = fs::read_to_string(dir.path().join(PAUSE_FILE)).unwrap();
+        let text = fs::read_to_string(pause_file(dir.path())).unwrap();
         let back: PauseNote = serde_json::from_str(&text).unwrap();
         assert_eq!(back, note("first"));
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);

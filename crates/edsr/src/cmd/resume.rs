@@ -15,7 +15,11 @@ use crate::text::printable;
 #[derive(Debug, Args)]
 pub(crate) struct ResumeArgs {
     /// Id of the pause (see `edsr pause list`)
-    #[arg(value_name = "ID", required_unless_present = "all", conflicts_with = "all")]
+    #[arg(
+        value_name = "ID",
+        required_unless_present = "all",
+        conflicts_with = "all"
+    )]
     id: Option<String>,
     /// Lift every pause that holds
     #[arg(long)]

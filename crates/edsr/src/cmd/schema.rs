@@ -57,6 +57,7 @@ fn everything() -> Value {
 fn unknown(kind: &str) -> Failure {
     let documents = edsr_bundle::kinds().join(", ");
     let actuators = Catalog.names().join(", ");
-    Failure::new(Exit::NotFound, format!("there is no schema of `{kind}`"))
-        .help(format!("there are {documents}; and of actuators {actuators}"))
+    Failure::new(Exit::NotFound, format!("there is no schema of `{kind}`")).help(format!(
+        "there are {documents}; and of actuators {actuators}"
+    ))
 }

@@ -16,7 +16,9 @@ pub(crate) async fn run(context: &Context) -> Outcome {
     let value = client.get(&["status"], &Vec::new()).await?;
     let status: NodeStatus = typed(&value)?;
     let address = client.address().to_string();
-    document(context, &value, |sheet, status| show(sheet, &address, status))?;
+    document(context, &value, |sheet, status| {
+        show(sheet, &address, status)
+    })?;
     Ok(if status.ready {
         Exit::Ok
     } else {
@@ -38,7 +40,11 @@ fn show(sheet: &mut Sheet, address: &str, status: &NodeStatus) {
     sheet.field("started", &since);
     sheet.field("bundle", &hash(&status.bundle));
     if let Some(problems) = &status.bundle_problems {
-        sheet.toned("bundle", Tone::Bad, &format!("the changed one is refused: {problems}"));
+        sheet.toned(
+            "bundle",
+            Tone::Bad,
+            &format!("the changed one is refused: {problems}"),
+        );
     }
     sheet.field("event log", &format!("up to {}", status.lsn));
     sheet.field("journal", &format!("up to {}", status.seq));

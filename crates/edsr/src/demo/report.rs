@@ -60,7 +60,9 @@ pub(super) fn keep(stage: &Stage) {
         "edsr tail",
         "edsr incident list",
         "edsr pause --reason 'let me look first'",
-        &format!("{shop} deploy checkout v2     # break it again"),
+        &format!(
+            "{shop} deploy checkout v2   # break it again; within a minute the cooldown says no"
+        ),
         &format!("{shop} status checkout"),
     ] {
         stage.narrator.say(&format!("  {line}"));

@@ -1,7 +1,6 @@
 //! `edsr audit export`: a copy of the journal that proves itself.
 
 use std::error::Error as _;
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -12,7 +11,7 @@ use edsr_model::Seq;
 use serde_json::json;
 
 use super::failure;
-use super::place::{PlaceArgs, key};
+use super::place::{self, PlaceArgs, key};
 use crate::cmd::Context;
 use crate::exit::{Exit, Failure, Outcome, Stop};
 use crate::output::Tone;
@@ -75,20 +74,15 @@ fn open(file: &Path) -> Result<Box<dyn BufRead>, Failure> {
     if file == Path::new("-") {
         return Ok(Box::new(io::stdin().lock()));
     }
-    let opened = File::open(file).map_err(|error| {
-        let exit = match error.kind() {
-            io::ErrorKind::NotFound => Exit::NotFound,
-            _ => Exit::Usage,
-        };
-        let text = format!("the export `{}` cannot be read: {error}", file.display());
-        Failure::new(exit, text)
-    })?;
+    let opened = place::open(file, "the export")?;
     Ok(Box::new(BufReader::new(opened)))
 }
 
 /// A reader that leaves early shows up as a storage error of the export.
 fn stop(error: JournalError) -> Stop {
-    let io = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+    let io = error
+        .source()
+        .and_then(|source| source.downcast_ref::<io::Error>());
     match io.map(io::Error::kind) {
         Some(io::ErrorKind::BrokenPipe) => Stop::Closed,
         _ => failure(&error).into(),

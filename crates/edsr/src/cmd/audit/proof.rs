@@ -42,10 +42,10 @@ pub(crate) struct CheckProofArgs {
 /// Prints it, once it holds.
 pub(super) fn run(args: &ProofArgs, context: &Context) -> Outcome {
     let place = args.place.find()?;
-    let proof =
-        proof(&place.journal, Seq(args.seq), args.size).map_err(|error| failure(&error))?;
+    let proof = proof(&place.journal, Seq(args.seq), args.size).map_err(|error| failure(&error))?;
     verify_proof(&proof, &place.key).map_err(|error| failure(&error))?;
-    // The body must stay byte for byte what was hashed, which only JSON written from the proof itself keeps.
+    // Always JSON: a proof is for a program. Escapes change how the entry is written, not what it says, and that is what
+    // a check falls back to.
     let text = serde_json::to_string(&proof)
         .map_err(|error| Failure::new(Exit::Broken, error.to_string()))?;
     context.out.line(crate::text::printable_json(&text))?;

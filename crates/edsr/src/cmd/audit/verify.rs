@@ -95,5 +95,8 @@ fn tell(
         ("broken", Tone::Bad)
     };
     let word = out.paint(tone, word);
-    out.line(format!("{word}: {}", printable(&format!("{read}, held against {against}"))))
+    out.line(format!(
+        "{word}: {}",
+        printable(&format!("{read}, held against {against}"))
+    ))
 }

@@ -35,7 +35,9 @@ pub(super) struct Input<R> {
 enum Form {
     Lines,
     /// Inside a list, or one object after the other.
-    Values { list: bool },
+    Values {
+        list: bool,
+    },
 }
 
 impl<R: BufRead> Input<R> {
@@ -86,7 +88,9 @@ impl<R: BufRead> Input<R> {
             }
             Ok((value, _)) => {
                 self.form = Some(Form::Lines);
-                Ok(Some(self.item(line, value.map_err(|error| describe(&error)))))
+                Ok(Some(
+                    self.item(line, value.map_err(|error| describe(&error))),
+                ))
             }
             Err(why) => {
                 self.form = Some(Form::Lines);
@@ -102,8 +106,8 @@ impl<R: BufRead> Input<R> {
             self.ended = true;
             return Ok(None);
         };
-        let value = text
-            .and_then(|text| serde_json::from_slice(&text).map_err(|error| describe(&error)));
+        let value =
+            text.and_then(|text| serde_json::from_slice(&text).map_err(|error| describe(&error)));
         Ok(Some(self.item(line, value)))
     }
 
@@ -132,7 +136,11 @@ impl<R: BufRead> Input<R> {
         if too_long {
             return Ok(Some(Err(too_long_text())));
         }
-        Ok(if text.is_empty() { None } else { Some(Ok(text)) })
+        Ok(if text.is_empty() {
+            None
+        } else {
+            Some(Ok(text))
+        })
     }
 
     /// The next value of a list or of a sequence; `ahead` was read already and comes first.
@@ -158,7 +166,9 @@ impl<R: BufRead> Input<R> {
         loop {
             let piece = fill(&mut self.reader)?;
             if piece.is_empty() {
-                return Ok(Some(self.stop(line, "the input ends in the middle of it".to_owned())));
+                return Ok(Some(
+                    self.stop(line, "the input ends in the middle of it".to_owned()),
+                ));
             }
             let (used, done) = scan.feed(piece);
             self.take(used);
@@ -198,7 +208,9 @@ impl<R: BufRead> Input<R> {
                 Some(b'{') => return Ok(Some(Ok(()))),
                 Some(other) => {
                     let what = char::from(other).escape_default();
-                    return Ok(Some(Err(format!("an event begins with `{{`, this with `{what}`"))));
+                    return Ok(Some(Err(format!(
+                        "an event begins with `{{`, this with `{what}`"
+                    ))));
                 }
             }
         }
@@ -222,7 +234,10 @@ impl<R: BufRead> Input<R> {
 
     fn take(&mut self, length: usize) {
         // What is buffered is still there: a second look costs nothing.
-        let lines = self.reader.fill_buf().map_or(0, |piece| newlines(&piece[..length.min(piece.len())]));
+        let lines = self
+            .reader
+            .fill_buf()
+            .map_or(0, |piece| newlines(&piece[..length.min(piece.len())]));
         self.line += lines;
         self.read += length as u64;
         self.reader.consume(length);
@@ -316,7 +331,11 @@ mod tests {
     fn check(text: &str, expected: &[(u64, Result<Value, &str>)]) {
         for piece in [1, 2, 7, 4096] {
             let items = all(text, piece);
-            assert_eq!(items.len(), expected.len(), "{text:?} in {piece}: {items:?}");
+            assert_eq!(
+                items.len(),
+                expected.len(),
+                "{text:?} in {piece}: {items:?}"
+            );
             for (got, want) in items.iter().zip(expected) {
                 assert_eq!(got.0, want.0, "{text:?} in {piece}: {items:?}");
                 match (&got.1, &want.1) {

@@ -135,8 +135,10 @@ fn open(file: Option<&Path>) -> Result<(Box<dyn Read + Send>, ProgressBar), Fail
     let file = File::open(path).map_err(fail)?;
     let meta = file.metadata().map_err(fail)?;
     if meta.is_dir() {
-        return Err(Failure::usage(format!("`{}` is a directory", path.display()))
-            .help("name a file with one event per line"));
+        return Err(
+            Failure::usage(format!("`{}` is a directory", path.display()))
+                .help("name a file with one event per line"),
+        );
     }
     let large = meta.len() >= BAR_FROM_BYTES && io::stderr().is_terminal();
     let bar = if large {
@@ -149,9 +151,8 @@ fn open(file: Option<&Path>) -> Result<(Box<dyn Read + Send>, ProgressBar), Fail
 
 /// Drawn on standard error, so that results can be piped.
 fn bar(length: u64) -> ProgressBar {
-    let style = ProgressStyle::with_template(
-        "{wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta} left",
-    );
+    let style =
+        ProgressStyle::with_template("{wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta} left");
     let bar = ProgressBar::new(length);
     match style {
         Ok(style) => bar.with_style(style),
@@ -164,7 +165,10 @@ fn tell(out: &Out, report: &Report) -> Result<(), Stop> {
         return out.document(report);
     }
     for rejected in &report.rejections {
-        let id = rejected.id.as_deref().map_or(String::new(), |id| format!(" (id `{id}`)"));
+        let id = rejected
+            .id
+            .as_deref()
+            .map_or(String::new(), |id| format!(" (id `{id}`)"));
         remark(&format!(
             "line {}{id}: {} [{}]",
             rejected.line, rejected.reason, rejected.code

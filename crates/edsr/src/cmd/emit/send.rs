@@ -89,7 +89,8 @@ impl Sender {
         if !self.lines.is_empty() && self.body.len() + text.len() > BATCH_BYTES_MAX {
             self.flush().await?;
         }
-        self.body.push(if self.lines.is_empty() { b'[' } else { b',' });
+        self.body
+            .push(if self.lines.is_empty() { b'[' } else { b',' });
         self.body.extend_from_slice(text.as_bytes());
         self.lines.push(line);
         if self.lines.len() >= BATCH_EVENTS_MAX {
@@ -116,7 +117,9 @@ impl Sender {
         let mut body = std::mem::take(&mut self.body);
         body.push(b']');
         let lines = std::mem::take(&mut self.lines);
-        let answer = self.deliver(body, lines.first().copied().unwrap_or(0)).await?;
+        let answer = self
+            .deliver(body, lines.first().copied().unwrap_or(0))
+            .await?;
         if answer.status.is_success() {
             let answer: EventsAnswer = answer.json()?;
             self.report.accepted += answer.accepted;

@@ -101,7 +101,10 @@ async fn watch(client: &Client, mut stream: reqwest::Response, out: &Out) -> Res
     while let Some(piece) = client.piece(&mut stream).await? {
         let messages = parser.feed(&piece).map_err(|sse::TooLong| {
             let max = sse::MESSAGE_BYTES_MAX;
-            Failure::new(Exit::Negative, format!("a message is longer than {max} bytes"))
+            Failure::new(
+                Exit::Negative,
+                format!("a message is longer than {max} bytes"),
+            )
         })?;
         for message in messages {
             show(out, &message)?;
@@ -121,8 +124,14 @@ fn show(out: &Out, message: &Message) -> Result<(), Stop> {
     if message.name == "missed" {
         let missed: Missed = typed(&value)?;
         let missed = missed.missed;
-        remark(&format!("this watcher is too slow: {missed} events and entries went by unseen"));
-        return if out.is_table() { Ok(()) } else { out.item(&value) };
+        remark(&format!(
+            "this watcher is too slow: {missed} events and entries went by unseen"
+        ));
+        return if out.is_table() {
+            Ok(())
+        } else {
+            out.item(&value)
+        };
     }
     if !out.is_table() {
         return out.item(&value);
@@ -136,7 +145,13 @@ fn show(out: &Out, message: &Message) -> Result<(), Stop> {
 }
 
 fn event_line(out: &Out, record: &EventRecord) -> String {
-    let text = |name: &str| record.event.get(name).and_then(Value::as_str).unwrap_or("-");
+    let text = |name: &str| {
+        record
+            .event
+            .get(name)
+            .and_then(Value::as_str)
+            .unwrap_or("-")
+    };
     format!(
         "{} {} {} {} {}",
         out.paint(Tone::Faint, &time(record.at)),

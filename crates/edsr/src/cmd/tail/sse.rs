@@ -52,7 +52,11 @@ impl Parser {
             let name = std::mem::take(&mut self.name);
             let data = std::mem::take(&mut self.data);
             let whole = std::mem::take(&mut self.has_data);
-            let name = if name.is_empty() { "message".to_owned() } else { name };
+            let name = if name.is_empty() {
+                "message".to_owned()
+            } else {
+                name
+            };
             return whole.then_some(Message { name, data });
         }
         let (field, value) = line.split_once(':').unwrap_or((line, ""));

@@ -10,6 +10,7 @@ use clap::{Subcommand, ValueEnum};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
+use super::behalf::Behalf;
 use super::client;
 use super::emitter::{Emitter, now};
 use super::place::{Place, Service, Shop};
@@ -67,38 +68,6 @@ impl Name {
     /// Whether two processes of it must not run at the same time.
     const fn is_single(self) -> bool {
         matches!(self, Self::Worker | Self::Load)
-    }
-}
-
-/// On whose behalf, as the engine's `exec/run` says.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Behalf {
-    execution: String,
-    step: String,
-    attempt: String,
-    correlation: String,
-    depth: String,
-}
-
-impl Behalf {
-    fn from_env() -> Self {
-        let get = |name| std::env::var(name).unwrap_or_default();
-        Self {
-            execution: get("EDSR_EXECUTION"),
-            step: get("EDSR_STEP"),
-            attempt: get("EDSR_ATTEMPT"),
-            correlation: get("EDSR_CORRELATION"),
-            depth: get("EDSR_DEPTH"),
-        }
-    }
-
-    /// What was done for the same step of the same run.
-    fn earlier(&self, actions: &[Value]) -> Option<Value> {
-        let same = |action: &&Value| {
-            action["execution"] == self.execution.as_str() && action["step"] == self.step.as_str()
-        };
-        let found = actions.iter().find(same);
-        found.filter(|_| !self.execution.is_empty()).cloned()
     }
 }
 
@@ -281,25 +250,5 @@ mod tests {
             });
             assert_eq!(found, expected, "{action:?} {before:?}");
         }
-    }
-
-    #[test]
-    fn a_step_is_recognised_by_run_and_name() {
-        let behalf = |execution: &str, step: &str| Behalf {
-            execution: execution.into(),
-            step: step.into(),
-            ..Behalf::default()
-        };
-        let actions = [
-            json!({"execution": "", "step": "", "action": "deploy"}),
-            json!({"execution": "exe-1", "step": "roll-back", "action": "rollback"}),
-        ];
-        assert!(behalf("exe-1", "roll-back").earlier(&actions).is_some());
-        assert!(behalf("exe-2", "roll-back").earlier(&actions).is_none());
-        assert!(behalf("exe-1", "other").earlier(&actions).is_none());
-        assert!(
-            behalf("", "").earlier(&actions).is_none(),
-            "a person's command is never a repetition"
-        );
     }
 }

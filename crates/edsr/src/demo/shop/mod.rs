@@ -10,6 +10,7 @@
 //! proc   processes by number and start time
 //! ```
 
+mod behalf;
 mod checkout;
 pub(crate) mod ctl;
 pub(crate) mod emitter;

@@ -1,6 +1,7 @@
 use super::*;
 use crate::sample;
 use crate::{Journal as _, Signer, SqliteJournal, SqliteOptions};
+use rusqlite::Connection;
 use std::path::PathBuf;
 use tempfile::TempDir;
 

@@ -188,3 +188,11 @@ pub(crate) fn feed(stub: &Stub, args: &[&str], input: &str) -> Ran {
         .unwrap()
         .into()
 }
+
+/// Nothing in it that a terminal would obey.
+#[track_caller]
+pub(crate) fn plain(ran: &Ran) {
+    for text in [&ran.out, &ran.err] {
+        assert!(!text.contains('\u{1b}'), "{text:?}");
+    }
+}

@@ -1,3 +1,6 @@
+mod ends;
+mod entries;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
@@ -197,241 +200,6 @@ fn the_live_journal_and_copies_of_it_can_be_verified() {
 }
 
 #[test]
-fn every_edited_column_of_every_entry_is_named() {
-    let bench = Bench::new(built());
-    for edit in [
-        "at = at + 1",
-        "lsn = lsn + 1",
-        "kind = 'x' || kind",
-        "actor = 'person:mallory'",
-        "correlation = CASE WHEN correlation IS NULL THEN 'x' END",
-        "body = replace(body, '\"seq\":', '\"seq\": ')",
-        "body = replace(body, '2026', '2025')",
-        "body = '{}'",
-        "body = ''",
-        "prev = zeroblob(32)",
-        "prev = x''",
-        "hash = zeroblob(32)",
-        "hash = x'00'",
-    ] {
-        for seqs in every(3, ENTRIES) {
-            let seqs = match edit {
-                // The first entry's prev is zeros already.
-                "prev = zeroblob(32)" => seqs.into_iter().filter(|seq| *seq > 1).collect(),
-                _ => seqs,
-            };
-            let sql = format!("UPDATE entry SET {edit} WHERE seq IN {}", list(&seqs));
-            bench.check(&sql, &all_of(Edited, &seqs));
-        }
-    }
-}
-
-#[test]
-fn edits_of_neighbours_are_named() {
-    let bench = Bench::new(built());
-    for edits in [
-        ["body = body || ' '", "body = body || ' '"],
-        ["body = body || ' '", "hash = zeroblob(32)"],
-        ["hash = zeroblob(32)", "body = body || ' '"],
-        ["prev = x'01'", "body = body || ' '"],
-        ["hash = zeroblob(32), body = body || ' '", "at = 0"],
-    ] {
-        for seq in [1, 63, 64, 100, 199] {
-            let [first, second] = edits;
-            let sql = format!(
-                "UPDATE entry SET {first} WHERE seq = {seq}; UPDATE entry SET {second} WHERE seq = {}",
-                seq + 1
-            );
-            bench.check(&sql, &[(Edited, seq), (Edited, seq + 1)]);
-        }
-    }
-}
-
-#[test]
-fn an_entry_replaced_with_a_fitting_hash_is_named() {
-    let bench = Bench::new(built());
-    for seq in [1_u64, 2, 64, 150, 199] {
-        let (prev, body): (Vec<u8>, String) = bench
-            .connection
-            .query_row(
-                "SELECT prev, body FROM entry WHERE seq = ?1",
-                [seq],
-                |row| Ok((row.get(0)?, row.get(1)?)),
-            )
-            .unwrap();
-        let body = body.replacen("2026", "2025", 1);
-        let prev = edsr_model::Digest(prev.try_into().unwrap());
-        let hash = crate::chain::entry_hash(prev, edsr_model::Seq(seq), body.as_bytes());
-        let sql = format!(
-            "UPDATE entry SET body = replace(body, '2026', '2025'), hash = x'{hash}' WHERE seq = {seq}"
-        );
-        let report = bench.report(&sql, &options());
-        assert_eq!(kinds(&report), [(Edited, seq)], "{report}");
-    }
-}
-
-#[test]
-fn every_deleted_entry_is_named() {
-    let bench = Bench::new(built());
-    for seqs in every(3, ENTRIES) {
-        let mut expected = all_of(Missing, &seqs);
-        if seqs.contains(&ENTRIES) {
-            expected.retain(|(_, seq)| *seq != ENTRIES);
-            expected.push((Truncated, ENTRIES));
-        }
-        let sql = format!("DELETE FROM entry WHERE seq IN {}", list(&seqs));
-        bench.check(&sql, &expected);
-        let sql = format!("{sql}; DELETE FROM mention WHERE seq IN {}", list(&seqs));
-        bench.check(&sql, &expected);
-    }
-    let gap = "DELETE FROM entry WHERE seq BETWEEN 50 AND 59";
-    bench.check(gap, &[(Missing, 50), (CheckpointMismatch, 64)]);
-    let gap = "DELETE FROM entry WHERE seq < 3";
-    bench.check(gap, &[(Missing, 1), (CheckpointMismatch, 64)]);
-    bench.check("DELETE FROM entry", &[(Truncated, 1)]);
-}
-
-#[test]
-fn every_swap_with_the_next_is_named() {
-    let bench = Bench::new(built());
-    for seqs in every(5, ENTRIES - 1) {
-        let after: Vec<_> = seqs.iter().map(|seq| seq + 1).collect();
-        let (these, those) = (list(&seqs), list(&after));
-        let sql = format!(
-            "UPDATE entry SET seq = -seq WHERE seq IN {these};
-             UPDATE entry SET seq = seq - 1 WHERE seq IN {those};
-             UPDATE entry SET seq = 1 - seq WHERE seq < 0;"
-        );
-        let both = [all_of(Reordered, &seqs), all_of(Reordered, &after)].concat();
-        bench.check(&sql, &both);
-    }
-}
-
-#[test]
-fn an_entry_moved_elsewhere_is_named() {
-    let bench = Bench::new(built());
-    bench.check(
-        "UPDATE entry SET seq = -1 WHERE seq = 20; UPDATE entry SET seq = 20 WHERE seq = 30;
-         UPDATE entry SET seq = 30 WHERE seq = -1",
-        &[(Reordered, 20), (Reordered, 30), (CheckpointMismatch, 64)],
-    );
-    bench.check(
-        "UPDATE entry SET seq = 201 WHERE seq = 20",
-        &[(Missing, 20), (Reordered, 201), (Unsigned, 201)],
-    );
-    bench.check(
-        "UPDATE entry SET seq = 0 WHERE seq = 20",
-        &[(Missing, 20), (Unsigned, 0)],
-    );
-}
-
-#[test]
-fn a_tail_cut_off_is_found_at_any_length() {
-    let bench = Bench::new(built());
-    for left in (0..ENTRIES).filter(|left| *left > 160 || left % 8 < 2) {
-        let cut = format!("DELETE FROM entry WHERE seq > {left}");
-        bench.check(&cut, &[(Truncated, left + 1)]);
-    }
-}
-
-#[test]
-fn a_tail_cut_off_with_its_traces_is_found() {
-    let bench = Bench::new(built());
-    let witness = witnessed(&built().notes[200]);
-    let kept = VerifyOptions {
-        also: vec![built().notes[199].clone()],
-        ..options()
-    };
-    for left in (0..ENTRIES).step_by(21).chain([191, 192, 193, 198, 199]) {
-        let cut =
-            format!("DELETE FROM entry WHERE seq > {left}; DELETE FROM mention WHERE seq > {left}");
-        let headless = format!("{cut}; DELETE FROM head");
-        // The checkpoints that stay in the journal tell how long it was.
-        let mut expected = vec![(CheckpointMissing, left)];
-        if left < 192 {
-            expected.push((Truncated, left + 1));
-        }
-        bench.check(&headless, &expected);
-        let old_head = format!("{cut}; {}", built().heads[left as usize]);
-        if left < 192 {
-            bench.check(&old_head, &[(Truncated, left + 1)]);
-        }
-        // Nothing inside tells it any more: it is exactly the journal of that time.
-        let clean = format!("{old_head}; DELETE FROM checkpoint WHERE size > {left}");
-        bench.check(&clean, &[]);
-        bench.check_with(&clean, &witness, &[(RolledBack, left)]);
-        if left < 199 {
-            bench.check_with(&clean, &kept, &[(RolledBack, left)]);
-        }
-    }
-}
-
-#[test]
-fn what_was_added_without_the_key_is_found() {
-    let longer = build(&sample::drafts(1, ENTRIES as usize + 3), signer(), 203);
-    let bench = Bench::new(&longer);
-    let old_head = &built().heads[200];
-    bench.check(old_head, &[(Unsigned, 201)]);
-    let one = format!(
-        "{old_head}; DELETE FROM entry WHERE seq > 201; DELETE FROM mention WHERE seq > 201"
-    );
-    bench.check(&one, &[(Unsigned, 201)]);
-}
-
-/// A journal that differs from entry `seq` on, whole in itself, with the genuine checkpoints put in.
-fn forged(seq: u64) -> (Bench, String) {
-    let mut drafts = sample::drafts(1, ENTRIES as usize);
-    drafts[seq as usize - 1].correlation = Some("forged".to_owned());
-    let bench = Bench::new(&build(&drafts, attacker(), 200));
-    let mut sql = format!(
-        "UPDATE meta SET value = '{}' WHERE name = 'key';",
-        signer().public().name()
-    );
-    for size in [64, 128, 192] {
-        let note = &built().notes[size];
-        sql.push_str(&format!(
-            "UPDATE checkpoint SET note = '{note}' WHERE size = {size};"
-        ));
-    }
-    sql.push_str(&format!("UPDATE head SET note = '{}'", built().notes[200]));
-    (bench, sql)
-}
-
-#[test]
-fn a_chain_made_anew_without_the_key_is_found_at_the_first_checkpoint() {
-    for (seq, first) in [(1, 64), (64, 64), (65, 128), (193, 200), (200, 200)] {
-        let (bench, genuine_notes) = forged(seq);
-        bench.check(&genuine_notes, &[(CheckpointMismatch, first)]);
-        let unkept = format!("{genuine_notes}; DELETE FROM checkpoint");
-        bench.check(
-            &unkept,
-            &[(CheckpointMismatch, 200), (CheckpointMissing, 64)],
-        );
-        let witness = witnessed(&built().notes[seq as usize]);
-        let found = kinds(&bench.report("", &witness));
-        let signatures = [64, 128, 192, 200].map(|size| (Signature, size));
-        assert!(
-            signatures.iter().all(|finding| found.contains(finding)),
-            "{found:?}"
-        );
-        assert!(found.contains(&(RolledBack, seq)), "{found:?}");
-    }
-}
-
-#[test]
-fn an_older_copy_of_the_whole_file_is_found_by_the_witness() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("journal.db");
-    fs::write(&path, &built().file).unwrap();
-    let newer = witnessed(&signer().checkpoint(201, edsr_model::Digest::default()));
-    let report = verify(&path, &newer).unwrap();
-    assert_eq!(kinds(&report), [(RolledBack, 200)], "{report}");
-    let bent = witnessed("not a checkpoint");
-    let report = verify(&path, &bent).unwrap();
-    assert_eq!(kinds(&report), [(Signature, 0)], "{report}");
-}
-
-#[test]
 fn every_stored_checkpoint_is_compared() {
     let bench = Bench::new(built());
     let bent_root = "UPDATE checkpoint SET note = replace(note, char(10) || '128', char(10) || '129') WHERE size = 128";
@@ -587,7 +355,7 @@ fn a_flipped_bit_anywhere_is_found_or_does_no_harm() {
     let whole = dump(&path).unwrap();
     let mut found = 0;
     // A fixed walk over the file: a step prime to its length meets other offsets within pages each time.
-    for flip in 0..120_usize {
+    for flip in 0..80_usize {
         let place = flip * 7919 % file.len();
         let mut bent = file.clone();
         bent[place] ^= 1 << (flip % 8);
@@ -604,5 +372,5 @@ fn a_flipped_bit_anywhere_is_found_or_does_no_harm() {
             _ => found += 1,
         }
     }
-    assert!(found > 40, "{found}");
+    assert!(found > 25, "{found}");
 }
