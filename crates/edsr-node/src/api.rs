@@ -220,7 +220,10 @@ pub enum CommandError {
 
 /// Something that happened, for whoever watches.
 #[derive(Debug, Clone)]
-#[allow(clippy::large_enum_variant, reason = "it only ever stands behind an `Arc`")]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "it only ever stands behind an `Arc`"
+)]
 pub enum Happening {
     /// An event is durable.
     Event(Record),

@@ -113,7 +113,7 @@ fn an_engine_that_is_killed_in_the_middle_goes_on() {
     let intended = told.find("act     step roll-back").expect("it acts");
     assert!(intended < killed, "in the middle of an action:\n{told}");
     assert!(told.contains("the engine is back (pid "), "{told}");
-    let whole = "nothing was done twice, though the engine was killed in the middle\n";
+    let whole = "nothing was done twice, though the engine was killed in the middle";
     assert!(told.contains(whole), "{told}");
 }
 

@@ -40,7 +40,9 @@ impl Core {
             last = lsn;
             records.push((at, stored));
             let record = Record { lsn, at, event };
-            self.volatile.push_back(record.clone());
+            if self.parts.shared.happenings.receiver_count() > 0 {
+                self.volatile.push_back(record.clone());
+            }
             self.parts.drive.offer(Input::Event(record));
         }
         self.parts

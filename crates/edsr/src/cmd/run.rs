@@ -19,6 +19,9 @@ pub(crate) struct RunArgs {
     /// Directory for event log, journal and keys, instead of the one in edsr.yaml
     #[arg(long, value_name = "DIR", env = "EDSR_DATA_DIR")]
     pub(crate) data_dir: Option<PathBuf>,
+    /// Take the journal as it stands and write its witness anew: after an older copy was put back on purpose
+    #[arg(long)]
+    pub(crate) renew_witness: bool,
 }
 
 /// Runs until it is told to stop.

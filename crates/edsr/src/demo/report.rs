@@ -30,15 +30,7 @@ pub(super) async fn tell(stage: &Stage, faults: &Faults) -> Result<(), String> {
     stage.narrator.heading("Is the record whole?");
     let bundle = stage.home.bundle();
     command(stage, &["audit", "verify", &bundle.to_string_lossy()]).await?;
-    match twice(&stage.place.actions()) {
-        None => stage.narrator.say("nothing was done twice"),
-        Some(step) => return Err(format!("{step} was done twice")),
-    }
-    if stage.was_killed() {
-        stage
-            .narrator
-            .say("(and the engine was killed in the middle)");
-    }
+    once(stage)?;
     summary(
         stage,
         &[
@@ -46,6 +38,26 @@ pub(super) async fn tell(stage: &Stage, faults: &Faults) -> Result<(), String> {
             ("the worker is wedged", faults.wedge, wedge),
         ],
     )
+}
+
+/// Holds what was really done against what should have been.
+fn once(stage: &Stage) -> Result<(), String> {
+    let actions = stage.place.actions();
+    if let Some(step) = twice(&actions) {
+        return Err(format!("{step} was done twice"));
+    }
+    let killed = if stage.was_killed() {
+        ", though the engine was killed in the middle"
+    } else {
+        ""
+    };
+    let repeated = actions.iter().filter(|action| action["repeated"] == true);
+    let text = match repeated.count() {
+        0 => format!("nothing was done twice{killed}"),
+        calls => format!("nothing was done twice{killed}; repetitions recognised: {calls}"),
+    };
+    stage.narrator.say(&text);
+    Ok(())
 }
 
 /// Says how to go on while everything runs.

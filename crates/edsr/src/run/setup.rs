@@ -29,7 +29,7 @@ pub(crate) fn setup(args: &RunArgs) -> Result<(Setup, Settings), Failure> {
     refuse_open_door(&settings, &tokens)?;
     let data_dir = settings.data_dir.clone();
     let log = open_log(&data_dir)?;
-    let journal = open_journal(&data_dir, &settings.key_file)?;
+    let journal = open_journal(&data_dir, &settings.key_file, args.renew_witness)?;
     let setup = Setup {
         data_dir,
         log: Box::new(log),
@@ -161,13 +161,14 @@ fn open_log(data_dir: &Path) -> Result<FileLog<OsDisk>, Failure> {
     FileLog::open(disk, FileLogSettings::new(u64::from_le_bytes(identity))).map_err(|error| fail(&error))
 }
 
-fn open_journal(data_dir: &Path, key_file: &Path) -> Result<SqliteJournal, Failure> {
+fn open_journal(data_dir: &Path, key_file: &Path, renew_witness: bool) -> Result<SqliteJournal, Failure> {
     let path: PathBuf = layout::journal(data_dir);
     let signer = Signer::load_or_create(key_file).map_err(|error| {
         Failure::new(Exit::Broken, format!("the journal's key cannot be used: {error}"))
     })?;
     let options = SqliteOptions {
         witness: Some(layout::witness(key_file)),
+        renew_witness,
         ..SqliteOptions::default()
     };
     SqliteJournal::open(&path, signer, options).map_err(|error| {

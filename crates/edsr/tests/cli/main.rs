@@ -6,6 +6,7 @@
 
 mod audit;
 mod client;
+mod commands;
 mod emit;
 mod offline;
 mod stub;

@@ -8,6 +8,8 @@ use std::io::{self, BufRead};
 
 use serde_json::Value;
 
+use super::scan::Scan;
+
 /// The longest event, in bytes: what a node takes by default.
 pub(super) const EVENT_BYTES_MAX: usize = 1 << 20;
 
@@ -254,38 +256,6 @@ impl<R: BufRead> Input<R> {
             value,
             read: self.read,
         }
-    }
-}
-
-/// Finds the end of an object by its braces, outside of strings.
-#[derive(Default)]
-struct Scan {
-    text: Vec<u8>,
-    depth: usize,
-    in_string: bool,
-    escaped: bool,
-}
-
-impl Scan {
-    /// Takes what belongs to the object; how much that was, and whether the object is complete.
-    fn feed(&mut self, piece: &[u8]) -> (usize, bool) {
-        for (place, byte) in piece.iter().enumerate() {
-            match byte {
-                _ if self.escaped => self.escaped = false,
-                b'\\' if self.in_string => self.escaped = true,
-                b'"' => self.in_string = !self.in_string,
-                _ if self.in_string => {}
-                b'{' | b'[' => self.depth += 1,
-                b'}' | b']' => self.depth = self.depth.saturating_sub(1),
-                _ => {}
-            }
-            if self.depth == 0 && !self.in_string {
-                self.text.extend_from_slice(&piece[..=place]);
-                return (place + 1, true);
-            }
-        }
-        self.text.extend_from_slice(piece);
-        (piece.len(), false)
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod fill;
 mod input;
+mod scan;
 mod send;
 
 use std::fs::File;
