@@ -18,7 +18,10 @@ pub const APPEND_MAX: usize = 256;
 
 /// What the shell is asked to do.
 #[derive(Debug, Clone, PartialEq)]
-#[allow(clippy::large_enum_variant, reason = "one at a time, taken apart at once")]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "one at a time, taken apart at once"
+)]
 pub enum Action {
     /// Append these to the journal as one unit, and say when they are durable.
     Append(Vec<Draft>),

@@ -286,21 +286,21 @@ impl Engine {
         self.state.now = self.state.now.max(to);
     }
 
-    /// Runs and waiting plans that are due.
+    /// Runs and waiting plans that are due, the one that came first before the others.
     fn wake_control(&mut self, due: Timestamp) {
         let runs = self.state.executions.values();
         let run = runs
             .filter(|run| run.wake == Some(due))
-            .map(|run| run.id.clone())
-            .next();
+            .min_by_key(|run| run.seq)
+            .map(|run| run.id.clone());
         if let Some(id) = run {
             return self.wake_execution(&id);
         }
         let waiting = self.state.waiting.iter();
         let key = waiting
             .filter(|(_, waiting)| waiting.wake == Some(due))
-            .map(|(key, _)| key.clone())
-            .next();
+            .min_by_key(|(_, waiting)| waiting.seq)
+            .map(|(key, _)| key.clone());
         if let Some(key) = key {
             self.judge_again(&key, Cause::Timer);
         }
@@ -354,32 +354,34 @@ impl Engine {
 
     /// After a crash: calls that may have been made and have no outcome are unknown now.
     fn restarted(&mut self, durable: Seq) {
-        let lost: Vec<_> = self
+        let mut lost: Vec<_> = self
             .state
             .executions
             .values()
             .filter_map(|run| run.in_flight.as_ref())
             .filter(|in_flight| in_flight.seq <= durable)
-            .map(|in_flight| in_flight.attempt.clone())
+            .map(|in_flight| (in_flight.seq, in_flight.attempt.clone()))
             .collect();
-        for attempt in lost {
+        lost.sort();
+        for (_, attempt) in lost {
             let reason = "the node stopped before the outcome was recorded".to_owned();
             self.outcome(&attempt, &Outcome::Unknown { reason });
         }
     }
 
     fn release_held(&mut self) {
-        let held: Vec<_> = self
+        let mut held: Vec<_> = self
             .state
             .executions
             .values_mut()
             .filter(|run| run.held)
             .map(|run| {
                 run.held = false;
-                run.id.clone()
+                (run.seq, run.id.clone())
             })
             .collect();
-        for id in held {
+        held.sort();
+        for (_, id) in held {
             self.progress(&id);
         }
     }

@@ -141,12 +141,13 @@ impl Engine {
     /// Runs that answer a detection look again: that it is over may be the proof.
     fn detection_changed(&mut self, id: &DetectionId) {
         let runs = self.state.executions.values();
-        let verifying: Vec<_> = runs
+        let mut verifying: Vec<_> = runs
             .filter(|run| run.plan.detection.as_ref() == Some(id))
             .filter(|run| run.status == ExecutionStatus::Verifying)
-            .map(|run| run.id.clone())
+            .map(|run| (run.seq, run.id.clone()))
             .collect();
-        for run in verifying {
+        verifying.sort();
+        for (_, run) in verifying {
             self.check_verification(&run);
         }
     }
@@ -278,7 +279,7 @@ impl Engine {
             .iter()
             .map(|reason| reason.code.as_str().to_owned())
             .collect();
-        let mut next = Waiting {
+        let next = Waiting {
             wake: reasons.iter().filter_map(|reason| reason.until).max(),
             round: waiting.round + 1,
             seq: waiting.seq,
@@ -300,7 +301,6 @@ impl Engine {
             detection.as_ref(),
             cause,
         );
-        next.seq = seq;
         match verdict {
             Verdict::Auto => self.start_execution(&plan, person, Cause::Entry(seq)),
             Verdict::Approve | Verdict::Suggest => self.propose(id, next),
@@ -389,8 +389,12 @@ impl Engine {
 
     /// Something ended that plans may have waited for.
     pub(crate) fn judge_all_waiting(&mut self, cause: Cause) {
-        let keys: Vec<_> = self.state.waiting.keys().cloned().collect();
-        for key in keys {
+        let waiting = self.state.waiting.iter();
+        let mut keys: Vec<_> = waiting
+            .map(|(key, waiting)| (waiting.seq, key.clone()))
+            .collect();
+        keys.sort();
+        for (_, key) in keys {
             self.judge_again(&key, cause);
         }
     }

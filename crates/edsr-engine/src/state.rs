@@ -71,7 +71,7 @@ pub(crate) struct Waiting {
     pub(crate) wake: Option<Timestamp>,
     /// What the last answer was, so that the same one is not written twice.
     pub(crate) codes: Vec<String>,
-    /// The entry of the last answer.
+    /// The entry of the plan: who came first is judged first.
     pub(crate) seq: Seq,
 }
 

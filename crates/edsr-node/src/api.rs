@@ -229,6 +229,8 @@ pub enum Happening {
     Event(Record),
     /// An entry is durable.
     Entry(Entry),
+    /// The node is about to stop; nothing follows.
+    Stopping,
 }
 
 /// How the node is.

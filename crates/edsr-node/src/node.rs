@@ -156,6 +156,11 @@ impl Node {
             .unwrap_or_else(PoisonError::into_inner) = activation.documents;
     }
 
+    /// Tells whoever watches that the node is about to stop, so that no open stream holds it up.
+    pub fn say_farewell(&self) {
+        self.shared.tell(Happening::Stopping);
+    }
+
     /// Stops: nothing new begins, what is on its way becomes durable, a last snapshot is taken. Waits for that, so it
     /// belongs on a thread that may wait.
     pub fn stop(&self) {

@@ -1,4 +1,5 @@
 //! The node on logs in memory and on disks that fail.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

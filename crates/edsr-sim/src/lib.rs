@@ -45,7 +45,14 @@ pub fn check(bundle: &str, story: &str, expected: &str) {
 pub fn check_restarts(bundle: &str, story: &str) {
     let plain = transcript_of(bundle, story, false);
     let restarted = transcript_of(bundle, story, true);
-    assert_eq!(plain, restarted, "a restart changed what came out");
+    let first = plain.iter().zip(&restarted).position(|(a, b)| a != b);
+    let first = first.unwrap_or(plain.len().min(restarted.len()));
+    assert!(
+        plain == restarted,
+        "a restart changed what came out, from line {first}:\n--- without\n{}\n--- with\n{}\n--- the story\n{story}",
+        plain[first.saturating_sub(3)..].join("\n"),
+        restarted[first.saturating_sub(3)..].join("\n"),
+    );
 }
 
 fn transcript_of(bundle: &str, story: &str, restarts: bool) -> Vec<String> {

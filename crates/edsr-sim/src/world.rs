@@ -34,6 +34,7 @@ pub struct World {
     log: Vec<Record>,
     script: Scripted,
     due: BTreeMap<(Timestamp, u64), (AttemptId, Outcome)>,
+    empty: Arc<Bundle>,
     bundles: VecDeque<Arc<Bundle>>,
     known: Vec<Arc<Bundle>>,
     snapshot: Option<(Vec<u8>, Seq)>,
@@ -53,8 +54,12 @@ impl World {
             .split(SECOND_BUNDLE)
             .map(|text| compile(text).map(Arc::new))
             .collect::<Result<VecDeque<_>, _>>()?;
+        let empty = Bundle::empty()
+            .map(Arc::new)
+            .map_err(|errors| format!("{errors:?}"))?;
         let mut world = Self {
-            drive: Drive::new(Engine::new(empty()?), Lsn::ZERO, Seq::ZERO),
+            drive: Drive::new(Engine::new(Arc::clone(&empty)), Lsn::ZERO, Seq::ZERO),
+            empty,
             journal: MemoryJournal::new(),
             entries: Vec::new(),
             log: Vec::new(),
@@ -241,11 +246,9 @@ impl World {
                         .journal
                         .append(&drafts)
                         .map_err(|error| error.to_string())?;
-                    self.entries = self
-                        .journal
-                        .reader()
-                        .read(Seq(1), usize::MAX)
-                        .map_err(|error| error.to_string())?;
+                    let from = Seq(self.entries.len() as u64 + 1);
+                    let new = self.journal.reader().read(from, drafts.len());
+                    self.entries.extend(new.map_err(|error| error.to_string())?);
                     self.drive.entries_durable(head.seq);
                 }
                 Action::Perform(request) => self.perform(request)?,
@@ -255,10 +258,14 @@ impl World {
     }
 
     fn perform(&mut self, request: EffectRequest) -> Result<(), String> {
-        let intended = self.entries.iter().any(|entry| match &entry.draft.fact {
-            Fact::StepIntended(intent) => intent.attempt == request.attempt,
-            _ => false,
-        });
+        let intended = self
+            .entries
+            .iter()
+            .rev()
+            .any(|entry| match &entry.draft.fact {
+                Fact::StepIntended(intent) => intent.attempt == request.attempt,
+                _ => false,
+            });
         if !intended {
             return Err(format!(
                 "`{}` left without a durable intent",
@@ -289,10 +296,11 @@ impl World {
         self.due.clear();
         let (mut engine, from) = match &self.snapshot {
             Some((state, seq)) => {
-                let engine = Engine::restore(state, empty()?).map_err(|error| error.to_string())?;
+                let engine = Engine::restore(state, Arc::clone(&self.empty))
+                    .map_err(|error| error.to_string())?;
                 (engine, *seq)
             }
-            None => (Engine::new(empty()?), Seq::ZERO),
+            None => (Engine::new(Arc::clone(&self.empty)), Seq::ZERO),
         };
         for bundle in &self.known {
             engine.learn(Arc::clone(bundle));
@@ -376,12 +384,6 @@ impl World {
                 _ => None,
             })
     }
-}
-
-fn empty() -> Result<Arc<Bundle>, String> {
-    Bundle::empty()
-        .map(Arc::new)
-        .map_err(|errors| format!("{errors:?}"))
 }
 
 fn scope_of(text: &str) -> Result<PauseScope, String> {

@@ -141,7 +141,8 @@ impl Rows {
         if out.terminal {
             table.set_content_arrangement(ContentArrangement::Dynamic);
             plain = !out.color;
-            if table.width().is_none() {
+            // Some terminals report that they are nothing wide.
+            if table.width().is_none_or(|width| width == 0) {
                 table.set_width(WIDTH_DEFAULT);
             }
         }

@@ -56,8 +56,8 @@ pub fn sentence(entry: &Entry) -> String {
         Fact::DetectionResolved {
             detection,
             resolution,
-            evidence,
-        } => format!("{detection} was resolved ({resolution}): {}", evidence.text),
+            ..
+        } => format!("{detection} was resolved ({resolution})"),
         Fact::Planned(plan) => planned(plan),
         Fact::Decided {
             decision,

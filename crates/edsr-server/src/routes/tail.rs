@@ -43,6 +43,11 @@ pub(crate) async fn tail(
     let keep_alive = KeepAlive::new().interval(shared.settings.keep_alive);
     let happenings = BroadcastStream::new(shared.node.subscribe());
     let filter = Filter::new(asked);
+    let happenings = happenings.take_while(|happening| {
+        let stopping =
+            matches!(happening, Ok(happening) if matches!(**happening, Happening::Stopping));
+        async move { !stopping }
+    });
     let messages = happenings.filter_map(move |happening| {
         let _held = &turn; // a place is free again once the stream is dropped
         let message = match happening {
@@ -85,6 +90,7 @@ impl Filter {
 
     fn message(&self, shared: &Shared, happening: &Happening) -> Option<Message> {
         match happening {
+            Happening::Stopping => None,
             Happening::Event(record) => {
                 let prefix = self.asked.r#type.as_deref().unwrap_or_default();
                 let wanted = self.events && record.event.kind.starts_with(prefix);

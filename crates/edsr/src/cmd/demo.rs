@@ -10,14 +10,14 @@ use crate::exit::Outcome;
 /// Show the whole loop on a service that is broken and repaired.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct DemoArgs {
-    /// Keep the directory with bundle, log and journal afterwards
+    /// Leave everything running at the end, until Ctrl-C
     #[arg(long)]
     pub(crate) keep: bool,
     /// Plain lines without colour or redrawing; so anyway where the output is no terminal
     #[arg(long)]
     pub(crate) plain: bool,
-    /// Kill the engine by force after so many seconds and start it again
-    #[arg(long, value_name = "SECONDS")]
+    /// Kill the engine by force at the first action after so many seconds and start it again
+    #[arg(long, value_name = "SECONDS", hide = true)]
     pub(crate) kill_engine_after: Option<u64>,
 }
 

@@ -67,7 +67,10 @@ fn story(sheet: &mut Sheet, explanation: &Explanation) {
         } else {
             sheet.heading("outcome", &situation.outcome);
         }
-        sheet.line(Tone::Plain, &situation.text);
+        // With a single situation the summary says the same.
+        if situation.text != explanation.summary {
+            sheet.line(Tone::Plain, &situation.text);
+        }
         sheet.inside(|sheet| self::situation(sheet, situation));
     }
 }

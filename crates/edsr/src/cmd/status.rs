@@ -8,7 +8,7 @@ use crate::client::typed;
 use crate::exit::{Exit, Outcome};
 use crate::output::Tone;
 use crate::show::{Sheet, hash};
-use crate::text::{count, lasted, time};
+use crate::text::{count, now, span, time};
 
 /// Shows it; the answer is no where the node is not ready.
 pub(crate) async fn run(context: &Context) -> Outcome {
@@ -33,9 +33,9 @@ fn show(sheet: &mut Sheet, address: &str, status: &NodeStatus) {
         sheet.toned("problem", Tone::Bad, problem);
     }
     let since = format!(
-        "{}, {}",
+        "{}, up {}",
         time(status.started_at),
-        lasted(status.started_at, None)
+        span(now().since(status.started_at))
     );
     sheet.field("started", &since);
     sheet.field("bundle", &hash(&status.bundle));

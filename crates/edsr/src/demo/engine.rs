@@ -131,9 +131,11 @@ impl Engine {
 
     /// Asks it to end, and ends it where it does not.
     pub(super) async fn stop(mut self) -> Result<(), String> {
-        self.process
-            .signal(Signal::TERM)
-            .map_err(|error| error.to_string())?;
+        let asked = self.process.signal(Signal::TERM);
+        if !asked.map_err(|error| error.to_string())? {
+            // It was gone before, which was told already.
+            return Ok(());
+        }
         match timeout(STOP_GRACE, self.child.wait()).await {
             Ok(Ok(status)) => clean(status),
             Ok(Err(error)) => Err(error.to_string()),

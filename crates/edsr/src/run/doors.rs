@@ -20,8 +20,26 @@ pub(super) fn open(settings: &Settings, sources: &[SourceSpec]) -> Result<(Sourc
     };
     let events = Source::new("events", Adapter::CloudEvents, auth, Limits::default())
         .map_err(|error| Failure::usage(error.to_string()))?;
+    all_there(sources)?;
     let hooks = sources.iter().map(source).collect::<Result<_, _>>()?;
     Ok((events, hooks))
+}
+
+/// Every secret that cannot be had, at once, so that a start does not fail once for each.
+fn all_there(sources: &[SourceSpec]) -> Result<(), Failure> {
+    let references = sources.iter().flat_map(|source| match &source.auth {
+        AuthSpec::None => &[][..],
+        AuthSpec::Bearer(reference) => std::slice::from_ref(reference),
+        AuthSpec::StandardWebhooks { secrets, .. } | AuthSpec::GitHub { secrets } => secrets,
+    });
+    let missing: Vec<_> = references
+        .filter_map(|reference| secret(reference).err())
+        .map(|failure| failure.to_string())
+        .collect();
+    match missing.as_slice() {
+        [] => Ok(()),
+        missing => Err(Failure::usage(missing.join("\nerror: "))),
+    }
 }
 
 /// The text of a secret.

@@ -91,6 +91,7 @@ fn until_told(node: Arc<Node>) -> Result<impl Future<Output = ()> + Send, Failur
             }
         }
         tracing::info!("stopping");
+        node.say_farewell();
     })
 }
 

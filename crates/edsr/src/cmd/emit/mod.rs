@@ -23,7 +23,7 @@ use crate::output::{Out, remark};
 use crate::text::count;
 
 /// How many events are read ahead of sending.
-const READ_AHEAD_MAX: usize = 200;
+const READ_AHEAD_MAX: usize = 32;
 /// An incomplete batch is sent when nothing more has come for this long, so that a slow pipe is passed on as it flows.
 const IDLE: Duration = Duration::from_millis(200);
 /// Files below this size are through before a bar is of any use, in bytes.
