@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use edsr_model::event::{EXT_CAUSATION, EXT_CORRELATION, EXT_DEPTH};
+use edsr_model::event::{EXT_CAUSATION, EXT_CORRELATION, EXT_DEPTH, EXT_TRACEPARENT};
 use edsr_model::{Data, EffectClass, EffectRequest, Event, Outcome, Scalar, format_duration};
 use serde_json::{Map, Value, json};
 use tokio::time::timeout;
@@ -95,7 +95,7 @@ fn event(args: EmitArgs, request: &EffectRequest) -> Event {
     let mut extensions = BTreeMap::from([
         (
             EXT_CORRELATION.to_owned(),
-            Scalar::Str(request.incident.to_string()),
+            Scalar::Str(request.correlated_by().to_owned()),
         ),
         (
             EXT_CAUSATION.to_owned(),
@@ -103,6 +103,9 @@ fn event(args: EmitArgs, request: &EffectRequest) -> Event {
         ),
         (EXT_DEPTH.to_owned(), Scalar::Int(i64::from(request.depth))),
     ]);
+    if let Some(trace) = &request.traceparent {
+        extensions.insert(EXT_TRACEPARENT.to_owned(), Scalar::Str(trace.clone()));
+    }
     if let Some(key) = args.partition_key {
         extensions.insert(EXT_PARTITION_KEY.to_owned(), Scalar::Str(key));
     }

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::bundle::Detector;
 use crate::decide::{Case, detection_value, judge, make_plan, passes, wants_otherwise};
-use crate::detect::{Signal, Turn};
+use crate::detect::{EventContext, Signal, Turn};
 use crate::engine::Engine;
 use crate::expr::Scope;
 use crate::state::{OpenDetection, OpenIncident, Proposal, Waiting, group_of_target};
@@ -29,8 +29,8 @@ impl Engine {
             Turn::Opens {
                 since,
                 depth,
-                correlation,
-            } => self.open(&signal, since, depth, correlation, cause),
+                context,
+            } => self.open(&signal, since, depth, context, cause),
             Turn::Updates(id) => self.update(&id, signal, cause),
             Turn::Resolves(id, resolution) => self.resolve(&id, signal, resolution, cause),
         }
@@ -41,7 +41,7 @@ impl Engine {
         signal: &Signal,
         since: Timestamp,
         depth: u32,
-        correlation: Option<String>,
+        context: EventContext,
         cause: Cause,
     ) {
         let bundle = Arc::clone(&self.bundle);
@@ -64,7 +64,8 @@ impl Engine {
             resolution: None,
             evidence: signal.evidence.clone(),
             depth,
-            correlation,
+            correlation: context.correlation,
+            traceparent: context.traceparent,
             bundle: bundle.hash,
         };
         detection.evidence.text = summary(detector, &detection);

@@ -89,6 +89,7 @@ pub fn detection(n: u64) -> Detection {
         evidence: evidence(n),
         depth: (n % 3) as u32,
         correlation: Some("order-17".to_owned()),
+        traceparent: None,
         bundle: digest("bundle", 0),
     }
 }
@@ -272,6 +273,8 @@ fn request(n: u64) -> EffectRequest {
         playbook: "rollback-checkout".to_owned(),
         target: target().expect("a target"),
         incident: incident(n),
+        correlation: None,
+        traceparent: None,
         depth: 1,
     }
 }

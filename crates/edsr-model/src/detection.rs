@@ -232,6 +232,9 @@ pub struct Detection {
     pub depth: u32,
     /// The correlation id its first event carried.
     pub correlation: Option<String>,
+    /// The W3C trace context its first event carried, so that a repair shows up in the trace of what it repairs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
     /// The bundle the detector came from.
     pub bundle: BundleHash,
 }

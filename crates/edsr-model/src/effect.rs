@@ -102,10 +102,26 @@ pub struct EffectRequest {
     pub playbook: String,
     /// What it works on.
     pub target: TargetRef,
-    /// The incident, carried as the correlation id of whatever this call causes.
+    /// The incident it belongs to.
     pub incident: IncidentId,
+    /// The correlation id of what it answers; whatever this call causes carries it, or the incident where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub correlation: Option<String>,
+    /// The W3C trace context of what it answers, passed on to the target.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
     /// How many actions of ours lie between an outside cause and what this call causes.
     pub depth: u32,
+}
+
+impl EffectRequest {
+    /// What everything this call causes is correlated by.
+    #[must_use]
+    pub fn correlated_by(&self) -> &str {
+        self.correlation
+            .as_deref()
+            .unwrap_or(self.incident.as_str())
+    }
 }
 
 /// What came of one call.

@@ -99,6 +99,8 @@ pub const ATTRIBUTE_NAME_MAX: usize = 64;
 pub const EXT_CORRELATION: &str = "correlationid";
 /// Extension attribute: what caused the event; an execution id where edsr did.
 pub const EXT_CAUSATION: &str = "causationid";
+/// Extension attribute: the W3C trace context (<https://www.w3.org/TR/trace-context/>).
+pub const EXT_TRACEPARENT: &str = "traceparent";
 /// Extension attribute: how many actions of ours lie between this event and an outside cause.
 pub const EXT_DEPTH: &str = "edsrdepth";
 /// Extension attribute: the `Source` document that let the event in.

@@ -1,6 +1,7 @@
 //! Decisions and runs, told as stories.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use edsr_sim::{check, check_restarts};
+use edsr_sim::{Story, World, check, check_restarts};
 
 /// A detector per alert that answers with `fix`, and the playbook `fix` with what a story needs changed.
 fn bundle(playbook: &str) -> String {
@@ -509,4 +510,23 @@ fn a_target_that_has_no_value_is_a_refusal_with_a_reason() {
         "0s opened d name=a
          0s deny fix - [plan.invalid]",
     );
+}
+
+#[test]
+fn what_an_event_belongs_to_is_carried_through_to_the_call() {
+    let story = |extensions: &str| {
+        let mut world = World::new(&bundle(ONE_STEP)).unwrap();
+        let text = format!("0s event alert name=a firing=true {extensions}\n1s end");
+        world.run(&Story::parse(&text).unwrap(), false).unwrap();
+        world.calls()[0].clone()
+    };
+    let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let call = story(&format!("@correlationid=order-17 @traceparent={trace}"));
+    assert_eq!(call.correlated_by(), "order-17");
+    assert_eq!(call.traceparent.as_deref(), Some(trace));
+    assert_eq!(call.depth, 1);
+    // What could break a header is not passed on; the incident stands in.
+    let call = story("@correlationid=\"a\\nb\" @traceparent=ümlaut");
+    assert_eq!(call.correlated_by(), call.incident.as_str());
+    assert_eq!(call.traceparent, None);
 }

@@ -146,11 +146,15 @@ fn environment(
         ("EDSR_STEP", request.attempt.step.clone()),
         ("EDSR_ATTEMPT", request.attempt.attempt.to_string()),
         ("EDSR_IDEMPOTENCY_KEY", request.idempotency_key.clone()),
-        ("EDSR_CORRELATION", request.incident.to_string()),
+        ("EDSR_CORRELATION", request.correlated_by().to_owned()),
         ("EDSR_DEPTH", request.depth.to_string()),
         ("EDSR_TARGET", request.target.to_string()),
     ] {
         env.insert(name.to_owned(), Secret::new(value));
+    }
+    if let Some(trace) = &request.traceparent {
+        env.entry("TRACEPARENT".to_owned())
+            .or_insert_with(|| Secret::new(trace.clone()));
     }
     env
 }

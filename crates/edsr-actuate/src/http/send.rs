@@ -155,13 +155,15 @@ fn header_map(
     let ours = [
         ("idempotency-key", request.idempotency_key.as_str()),
         ("edsr-execution", request.attempt.execution.as_str()),
-        ("edsr-correlation", request.incident.as_str()),
+        ("edsr-correlation", request.correlated_by()),
         ("edsr-depth", &depth),
     ];
     let theirs = headers
         .iter()
         .map(|(name, value)| (name.as_str(), value.expose()));
-    for (name, value) in theirs.chain(ours) {
+    let trace = request.traceparent.iter();
+    let trace = trace.map(|trace| ("traceparent", trace.as_str()));
+    for (name, value) in trace.chain(theirs).chain(ours) {
         let bad = || format!("the header `{name}` has a value that no header can have");
         let key = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad())?;
         let mut value = HeaderValue::from_str(value).map_err(|_| bad())?;

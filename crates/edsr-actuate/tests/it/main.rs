@@ -39,6 +39,8 @@ pub(crate) fn request(uses: &str, with: Value) -> EffectRequest {
         playbook: "mend-it".to_owned(),
         target: "service/checkout".parse().unwrap(),
         incident: IncidentId::derive([b"i".as_slice()]),
+        correlation: None,
+        traceparent: None,
         depth: 3,
     }
 }

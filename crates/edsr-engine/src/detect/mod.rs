@@ -14,7 +14,8 @@ mod window;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use edsr_model::detection::EVIDENCE_LSNS_MAX;
-use edsr_model::{DetectionId, Digest, Evidence, Key, Record, Scalar, Timestamp};
+use edsr_model::event::{EXT_CORRELATION, EXT_TRACEPARENT};
+use edsr_model::{DetectionId, Digest, Event, Evidence, Key, Record, Scalar, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::bundle::{Detector, Kind};
@@ -48,12 +49,40 @@ pub(crate) enum Turn {
     Opens {
         since: Timestamp,
         depth: u32,
-        correlation: Option<String>,
+        context: EventContext,
     },
     /// It still holds.
     Updates(DetectionId),
     /// It is over, and why.
     Resolves(DetectionId, &'static str),
+}
+
+/// What the first events of a detection said about what they belong to.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub(crate) struct EventContext {
+    pub(crate) correlation: Option<String>,
+    pub(crate) traceparent: Option<String>,
+}
+
+impl EventContext {
+    fn note(&mut self, event: &Event) {
+        for (known, name) in [
+            (&mut self.correlation, EXT_CORRELATION),
+            (&mut self.traceparent, EXT_TRACEPARENT),
+        ] {
+            if known.is_none() {
+                let said = event
+                    .extension_str(name)
+                    .filter(|text| can_be_passed_on(text));
+                *known = said.map(ToOwned::to_owned);
+            }
+        }
+    }
+}
+
+/// Whether a text can stand in a header and in an environment: what an event says must not be able to break a call.
+fn can_be_passed_on(text: &str) -> bool {
+    (1..=256).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// Where all detectors stand.
@@ -93,7 +122,7 @@ struct KeyState {
     evidence: Evidence,
     /// How many actions of ours lay behind each of the latest events of the evidence.
     depths: VecDeque<u32>,
-    correlation: Option<String>,
+    context: EventContext,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -307,7 +336,7 @@ impl DetectState {
             Change::Open { since } => Some(Turn::Opens {
                 since,
                 depth: entry.depths.iter().copied().max().unwrap_or(0),
-                correlation: entry.correlation.clone(),
+                context: entry.context.clone(),
             }),
             Change::Update => change.open.map(Turn::Updates),
             Change::Resolve => change.open.map(|id| Turn::Resolves(id, "cleared")),
@@ -389,7 +418,7 @@ impl KeyState {
             wake: None,
             evidence: Evidence::default(),
             depths: VecDeque::new(),
-            correlation: None,
+            context: EventContext::default(),
         }
     }
 
@@ -418,12 +447,7 @@ impl KeyState {
             self.depths.pop_front();
         }
         self.depths.push_back(depth);
-        if self.correlation.is_none() {
-            let correlation = record
-                .event
-                .extension_str(edsr_model::event::EXT_CORRELATION);
-            self.correlation = correlation.map(ToOwned::to_owned);
-        }
+        self.context.note(&record.event);
     }
 
     /// Whether what was noted before belongs to something that is over.
@@ -439,7 +463,7 @@ impl KeyState {
     fn forget_evidence(&mut self) {
         self.evidence = Evidence::default();
         self.depths.clear();
-        self.correlation = None;
+        self.context = EventContext::default();
     }
 
     /// Ends a pulse, where the detector's events are pulses.

@@ -104,6 +104,8 @@ impl Engine {
             role,
             attempt: execution.steps[execution.cursor].attempts[index(role)] + 1,
         };
+        let detection = execution.plan.detection.as_ref();
+        let detection = detection.and_then(|id| self.state.detections.get(id));
         let request = EffectRequest {
             idempotency_key: format!("{id}/{}/{}", step.id, role_word(role)),
             attempt: attempt.clone(),
@@ -114,6 +116,8 @@ impl Engine {
             playbook: execution.plan.playbook.clone(),
             target: execution.plan.target.clone(),
             incident: execution.plan.incident.clone(),
+            correlation: detection.and_then(|open| open.detection.correlation.clone()),
+            traceparent: detection.and_then(|open| open.detection.traceparent.clone()),
             depth: execution.plan.depth + 1,
         };
         let correlation = Some(execution.plan.incident.to_string());

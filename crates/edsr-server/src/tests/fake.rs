@@ -172,6 +172,7 @@ fn story(more: Vec<Fact>) -> Vec<Draft> {
             evidence: evidence.clone(),
             depth: 0,
             correlation: None,
+            traceparent: None,
             bundle: Digest::of(b"bundle"),
         }),
         Fact::Planned(Plan {
@@ -207,6 +208,8 @@ fn story(more: Vec<Fact>) -> Vec<Draft> {
             playbook: "rollback".to_owned(),
             target: target.clone(),
             incident: ids.incident.clone(),
+            correlation: None,
+            traceparent: None,
             depth: 1,
         }),
         Fact::StepOutcome {

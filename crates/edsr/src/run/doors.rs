@@ -9,7 +9,10 @@ use crate::exit::Failure;
 const SECRET_BYTES_MAX: u64 = 64 * 1024;
 
 /// The door for CloudEvents, and one per source.
-pub(super) fn open(settings: &Settings, sources: &[SourceSpec]) -> Result<(Source, Vec<Source>), Failure> {
+pub(super) fn open(
+    settings: &Settings,
+    sources: &[SourceSpec],
+) -> Result<(Source, Vec<Source>), Failure> {
     let auth = match &settings.ingest {
         Some(spec) => auth(spec)?,
         // Nothing said: the same as the API. Loopback without tokens is open; with tokens, each of them counts.
@@ -46,15 +49,22 @@ fn all_there(sources: &[SourceSpec]) -> Result<(), Failure> {
 pub(super) fn secret(reference: &SecretRef) -> Result<String, Failure> {
     let text = match reference {
         SecretRef::Env(name) => std::env::var(name).map_err(|_| {
-            Failure::usage(format!("the environment variable `{name}`, which holds a secret, is not set"))
+            Failure::usage(format!(
+                "the environment variable `{name}`, which holds a secret, is not set"
+            ))
         })?,
         SecretRef::File(path) => {
             let fail = |why: String| {
-                Failure::usage(format!("the secret file {} cannot be used: {why}", path.display()))
+                Failure::usage(format!(
+                    "the secret file {} cannot be used: {why}",
+                    path.display()
+                ))
             };
             let meta = std::fs::metadata(path).map_err(|error| fail(error.to_string()))?;
             if !meta.is_file() || meta.len() > SECRET_BYTES_MAX {
-                return Err(fail(format!("it must be a file of at most {SECRET_BYTES_MAX} bytes")));
+                return Err(fail(format!(
+                    "it must be a file of at most {SECRET_BYTES_MAX} bytes"
+                )));
             }
             std::fs::read_to_string(path).map_err(|error| fail(error.to_string()))?
         }
@@ -111,7 +121,8 @@ fn auth(spec: &AuthSpec) -> Result<Auth, Failure> {
 }
 
 fn bearer(reference: &SecretRef) -> Result<Auth, Failure> {
-    Auth::bearer(&Secret::new(secret(reference)?)).map_err(|error| Failure::usage(error.to_string()))
+    Auth::bearer(&Secret::new(secret(reference)?))
+        .map_err(|error| Failure::usage(error.to_string()))
 }
 
 fn read(references: &[SecretRef]) -> Result<Vec<Secret>, Failure> {

@@ -40,9 +40,12 @@ async fn serve(args: RunArgs) -> Result<(), Failure> {
     let (setup, settings) = setup::setup(&args)?;
     let listener = TcpListener::bind(settings.listen).await.map_err(|error| {
         let text = format!("cannot listen on {}: {error}", settings.listen);
-        Failure::new(Exit::Unreachable, text).help("another node may run there; choose another address with --listen")
+        Failure::new(Exit::Unreachable, text)
+            .help("another node may run there; choose another address with --listen")
     })?;
-    let address = listener.local_addr().map_or(settings.listen, |address| address);
+    let address = listener
+        .local_addr()
+        .map_or(settings.listen, |address| address);
     let (node, started) = edsr_node::start(setup)
         .map_err(|error| Failure::new(Exit::Broken, format!("the node does not start: {error}")))?;
     tracing::info!(
@@ -52,7 +55,12 @@ async fn serve(args: RunArgs) -> Result<(), Failure> {
         "caught up with the event log and the journal"
     );
     let reload = reload::watch(&args.dir, Arc::clone(&node));
-    let router = edsr_server::router(Arc::clone(&node) as Arc<dyn NodeApi>, ServerSettings::default());
+    let router = edsr_server::router(
+        Arc::clone(&node) as Arc<dyn NodeApi>,
+        ServerSettings::default(),
+    );
+    // Whoever reads the line below may send a signal at once.
+    let shutdown = until_told(Arc::clone(&node))?;
     let status = node.status();
     println!(
         "edsr {} listens on http://{address}  bundle {}  data {}",
@@ -60,7 +68,6 @@ async fn serve(args: RunArgs) -> Result<(), Failure> {
         status.bundle.short(),
         settings.data_dir.display()
     );
-    let shutdown = until_told(Arc::clone(&node))?;
     let served = edsr_server::serve(listener, router, shutdown).await;
     drop(reload);
     stop(node).await;
@@ -69,7 +76,12 @@ async fn serve(args: RunArgs) -> Result<(), Failure> {
 
 /// Ends when the process is told to stop; SIGUSR1 pauses all automatic dispatch.
 fn until_told(node: Arc<Node>) -> Result<impl Future<Output = ()> + Send, Failure> {
-    let fail = |error| Failure::new(Exit::Unreachable, format!("signals cannot be received: {error}"));
+    let fail = |error| {
+        Failure::new(
+            Exit::Unreachable,
+            format!("signals cannot be received: {error}"),
+        )
+    };
     let mut interrupt = signal(SignalKind::interrupt()).map_err(fail)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(fail)?;
     let mut pause = signal(SignalKind::user_defined1()).map_err(fail)?;

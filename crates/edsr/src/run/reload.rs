@@ -106,7 +106,10 @@ async fn look(dir: &Path, node: &Node, first: bool) {
 }
 
 fn refuse(node: &Node, problems: &str) {
-    tracing::error!(problems, "the changed bundle is refused; the old one runs on");
+    tracing::error!(
+        problems,
+        "the changed bundle is refused; the old one runs on"
+    );
     node.refuse_bundle(problems.to_owned());
 }
 

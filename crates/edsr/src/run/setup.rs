@@ -56,8 +56,14 @@ pub(crate) fn setup(args: &RunArgs) -> Result<(Setup, Settings), Failure> {
 /// Loads the bundle in a directory; every mistake in it is in the failure's text.
 pub(crate) fn load(dir: &Path) -> Result<Compiled, Failure> {
     edsr_bundle::load(dir, &Catalog).map_err(|report| {
-        Failure::new(Exit::Usage, format!("the bundle in {} has mistakes\n{report}", dir.display()))
-            .help(format!("`edsr check {}` shows each with its line", dir.display()))
+        Failure::new(
+            Exit::Usage,
+            format!("the bundle in {} has mistakes\n{report}", dir.display()),
+        )
+        .help(format!(
+            "`edsr check {}` shows each with its line",
+            dir.display()
+        ))
     })
 }
 
@@ -75,7 +81,13 @@ pub(crate) fn activation(compiled: Compiled) -> Result<Activation, Failure> {
         events,
         hooks,
         documents: documents
-            .map(|document| (document.kind.as_str().to_owned(), document.name, document.value))
+            .map(|document| {
+                (
+                    document.kind.as_str().to_owned(),
+                    document.name,
+                    document.value,
+                )
+            })
             .collect(),
     })
 }
@@ -137,7 +149,9 @@ fn actuate(settings: &Settings) -> Result<ActuateSettings, Failure> {
     let mut http = HttpPolicy::default();
     for host in &settings.allow_hosts {
         let rule = host.parse().map_err(|error| {
-            Failure::usage(format!("`{host}` in `http.allowHosts` is not a host rule: {error}"))
+            Failure::usage(format!(
+                "`{host}` in `http.allowHosts` is not a host rule: {error}"
+            ))
         })?;
         http.allow_hosts.push(rule);
     }
@@ -153,18 +167,32 @@ fn actuate(settings: &Settings) -> Result<ActuateSettings, Failure> {
 fn open_log(data_dir: &Path) -> Result<FileLog<OsDisk>, Failure> {
     let folder = layout::events(data_dir);
     let fail = |error: &dyn std::fmt::Display| {
-        Failure::new(Exit::Broken, format!("the event log in {} cannot be opened: {error}", folder.display()))
+        Failure::new(
+            Exit::Broken,
+            format!(
+                "the event log in {} cannot be opened: {error}",
+                folder.display()
+            ),
+        )
     };
     let disk = OsDisk::open(&folder).map_err(|error| fail(&error))?;
     let mut identity = [0; 8];
     getrandom::fill(&mut identity).map_err(|error| fail(&error))?;
-    FileLog::open(disk, FileLogSettings::new(u64::from_le_bytes(identity))).map_err(|error| fail(&error))
+    FileLog::open(disk, FileLogSettings::new(u64::from_le_bytes(identity)))
+        .map_err(|error| fail(&error))
 }
 
-fn open_journal(data_dir: &Path, key_file: &Path, renew_witness: bool) -> Result<SqliteJournal, Failure> {
+fn open_journal(
+    data_dir: &Path,
+    key_file: &Path,
+    renew_witness: bool,
+) -> Result<SqliteJournal, Failure> {
     let path: PathBuf = layout::journal(data_dir);
     let signer = Signer::load_or_create(key_file).map_err(|error| {
-        Failure::new(Exit::Broken, format!("the journal's key cannot be used: {error}"))
+        Failure::new(
+            Exit::Broken,
+            format!("the journal's key cannot be used: {error}"),
+        )
     })?;
     let options = SqliteOptions {
         witness: Some(layout::witness(key_file)),
@@ -172,6 +200,9 @@ fn open_journal(data_dir: &Path, key_file: &Path, renew_witness: bool) -> Result
         ..SqliteOptions::default()
     };
     SqliteJournal::open(&path, signer, options).map_err(|error| {
-        Failure::new(Exit::Broken, format!("the journal {} cannot be opened: {error}", path.display()))
+        Failure::new(
+            Exit::Broken,
+            format!("the journal {} cannot be opened: {error}", path.display()),
+        )
     })
 }

@@ -79,6 +79,7 @@ impl Story {
             evidence: evidence(lsns, "12 % of requests fail"),
             depth: 0,
             correlation: None,
+            traceparent: None,
             bundle: Digest::of(b"bundle"),
         }));
         id
@@ -177,6 +178,8 @@ impl Story {
             playbook: "rollback".to_owned(),
             target: "service/checkout".parse().unwrap(),
             incident,
+            correlation: None,
+            traceparent: None,
             depth: 1,
         }));
         if let Some(outcome) = outcome {

@@ -39,6 +39,7 @@ fn detection() -> Detection {
         },
         depth: 0,
         correlation: None,
+        traceparent: None,
         bundle: BundleHash::default(),
     }
 }
