@@ -6,10 +6,9 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
-use edsr_model::event::EXT_CAUSATION;
 use edsr_model::{
-    Actor, BundleHash, Cause, DecisionId, DetectionId, Digest, Draft, EffectRequest, Event,
-    ExecutionId, ExecutionStatus, Fact, Lsn, Outcome, PauseId, Plan, Record, Seq, Timestamp,
+    Actor, BundleHash, Cause, DecisionId, DetectionId, Digest, Draft, EffectRequest, ExecutionId,
+    Fact, Lsn, PauseId, Plan, Record, Seq, Timestamp,
 };
 
 use crate::bundle::{Bundle, Playbook};
@@ -72,7 +71,7 @@ pub enum Refusal {
 pub struct Engine {
     pub(crate) state: State,
     pub(crate) bundle: Arc<Bundle>,
-    bundles: BTreeMap<BundleHash, Arc<Bundle>>,
+    pub(crate) bundles: BTreeMap<BundleHash, Arc<Bundle>>,
     out: Output,
 }
 
@@ -269,185 +268,6 @@ impl Engine {
         state::digest(&self.state)
     }
 
-    /// Lets time pass: everything that is due by then happens at the instant it is due.
-    fn advance(&mut self, to: Timestamp) {
-        while let Some(due) = self.next_wake().filter(|due| *due <= to) {
-            self.state.now = self.state.now.max(due);
-            if self.state.detect.next_wake() == Some(due) {
-                let bundle = Arc::clone(&self.bundle);
-                let now = self.state.now;
-                if let Some(signal) = self.state.detect.wake(&bundle.detectors, now) {
-                    self.signal(signal, Cause::Timer);
-                }
-            } else {
-                self.wake_control(due);
-            }
-        }
-        self.state.now = self.state.now.max(to);
-    }
-
-    /// Runs and waiting plans that are due, the one that came first before the others.
-    fn wake_control(&mut self, due: Timestamp) {
-        let runs = self.state.executions.values();
-        let run = runs
-            .filter(|run| run.wake == Some(due))
-            .min_by_key(|run| run.seq)
-            .map(|run| run.id.clone());
-        if let Some(id) = run {
-            return self.wake_execution(&id);
-        }
-        let waiting = self.state.waiting.iter();
-        let key = waiting
-            .filter(|(_, waiting)| waiting.wake == Some(due))
-            .min_by_key(|(_, waiting)| waiting.seq)
-            .map(|(key, _)| key.clone());
-        if let Some(key) = key {
-            self.judge_again(&key, Cause::Timer);
-        }
-    }
-
-    fn event(&mut self, record: &Record) {
-        self.advance(record.at);
-        self.state.lsn = record.lsn;
-        let depth = self.depth_of(&record.event);
-        let bundle = Arc::clone(&self.bundle);
-        let signals = self.state.detect.event(&bundle.detectors, record, depth);
-        for signal in signals {
-            self.signal(signal, Cause::Event(record.lsn));
-        }
-    }
-
-    fn stated(&mut self, actor: Actor, fact: Fact) {
-        let correlation = self.correlation_of(&fact);
-        let seq = self.emit_by(actor.clone(), fact.clone(), None, correlation);
-        let cause = Cause::Entry(seq);
-        match fact {
-            Fact::NodeStarted { durable, .. } => self.restarted(durable),
-            Fact::BundleActivated { bundle, .. } => self.activate(bundle, cause),
-            Fact::Paused(pause) => {
-                self.state.pauses.insert(pause.id.clone(), pause);
-            }
-            Fact::Resumed { pause, .. } => {
-                self.state.pauses.remove(&pause);
-                self.release_held();
-                self.judge_all_waiting(cause);
-            }
-            Fact::Approval {
-                decision, granted, ..
-            } => self.approval(&decision, granted, actor, cause),
-            Fact::StepOutcome { attempt, outcome } => self.outcome(&attempt, &outcome),
-            _ => {}
-        }
-    }
-
-    fn activate(&mut self, hash: BundleHash, cause: Cause) {
-        let Some(bundle) = self.bundles.get(&hash).map(Arc::clone) else {
-            return;
-        };
-        self.bundle = Arc::clone(&bundle);
-        self.state.bundle = hash;
-        let now = self.state.now;
-        for signal in self.state.detect.activate(&bundle.detectors, now) {
-            self.signal(signal, cause);
-        }
-    }
-
-    /// After a crash: calls that may have been made and have no outcome are unknown now.
-    fn restarted(&mut self, durable: Seq) {
-        let mut lost: Vec<_> = self
-            .state
-            .executions
-            .values()
-            .filter_map(|run| run.in_flight.as_ref())
-            .filter(|in_flight| in_flight.seq <= durable)
-            .map(|in_flight| (in_flight.seq, in_flight.attempt.clone()))
-            .collect();
-        lost.sort();
-        for (_, attempt) in lost {
-            let reason = "the node stopped before the outcome was recorded".to_owned();
-            self.outcome(&attempt, &Outcome::Unknown { reason });
-        }
-    }
-
-    fn release_held(&mut self) {
-        let mut held: Vec<_> = self
-            .state
-            .executions
-            .values_mut()
-            .filter(|run| run.held)
-            .map(|run| {
-                run.held = false;
-                (run.seq, run.id.clone())
-            })
-            .collect();
-        held.sort();
-        for (_, id) in held {
-            self.progress(&id);
-        }
-    }
-
-    pub(crate) fn end_execution(
-        &mut self,
-        id: &ExecutionId,
-        status: ExecutionStatus,
-        reason: String,
-    ) {
-        let Some(run) = self.state.executions.remove(id) else {
-            return;
-        };
-        let fact = Fact::ExecutionEnded {
-            execution: id.clone(),
-            status,
-            reason,
-        };
-        let seq = self.emit(
-            fact,
-            Some(Cause::Entry(run.seq)),
-            Some(run.plan.incident.to_string()),
-        );
-        self.state.ledger.ended(&run.plan, status, self.state.now);
-        self.after_end(&run, status, Cause::Entry(seq));
-    }
-
-    fn after_end(&mut self, run: &Execution, status: ExecutionStatus, cause: Cause) {
-        if !matches!(
-            status,
-            ExecutionStatus::Succeeded | ExecutionStatus::Cancelled
-        ) && let Some(detection) = &run.plan.detection
-            && let Some(playbook) = self.playbook(&run.plan)
-        {
-            self.ask_otherwise(detection, &playbook.otherwise.clone(), cause);
-        }
-        self.judge_all_waiting(cause);
-        if let Some(detection) = &run.plan.detection {
-            self.forget_if_over(detection);
-        }
-    }
-
-    /// How many actions of ours lie behind an event: what it says itself, or what we know of its cause.
-    fn depth_of(&self, event: &Event) -> u32 {
-        let known = event
-            .extension_str(EXT_CAUSATION)
-            .and_then(|cause| cause.parse::<ExecutionId>().ok())
-            .and_then(|id| self.state.recent.get(&id))
-            .map_or(0, |(_, depth)| depth + 1);
-        event.depth().max(known)
-    }
-
-    /// Remembers a run for as long as events that it caused may arrive.
-    pub(crate) fn remember(&mut self, id: &ExecutionId, depth: u32) {
-        let now = self.state.now;
-        let oldest = now.before(CAUSE_MEMORY);
-        self.state.recent.retain(|_, (at, _)| *at >= oldest);
-        if self.state.recent.len() >= CAUSES_MAX {
-            let first = self.state.recent.iter().min_by_key(|(_, (at, _))| *at);
-            if let Some(first) = first.map(|(id, _)| id.clone()) {
-                self.state.recent.remove(&first);
-            }
-        }
-        self.state.recent.insert(id.clone(), (now, depth));
-    }
-
     pub(crate) fn playbook(&self, plan: &Plan) -> Option<PlaybookRef> {
         let bundle = self.bundles.get(&plan.bundle)?;
         bundle
@@ -487,7 +307,7 @@ impl Engine {
         self.emit_by(Actor::Engine, fact, cause, correlation)
     }
 
-    fn emit_by(
+    pub(crate) fn emit_by(
         &mut self,
         actor: Actor,
         fact: Fact,
@@ -508,7 +328,7 @@ impl Engine {
         self.state.seq
     }
 
-    fn correlation_of(&self, fact: &Fact) -> Option<String> {
+    pub(crate) fn correlation_of(&self, fact: &Fact) -> Option<String> {
         match fact {
             Fact::StepOutcome { attempt, .. } => {
                 let run = self.state.executions.get(&attempt.execution)?;

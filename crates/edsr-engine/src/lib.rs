@@ -12,6 +12,7 @@
 //! always lead to the same entries: live, after a crash, in replay and in simulation.
 
 pub mod admit;
+mod apply;
 pub mod bundle;
 mod decide;
 mod detect;

@@ -7,6 +7,8 @@
 //!                                        |-> journal thread -> durable -> perform (tokio)
 //! ```
 
+mod chores;
+mod commands;
 mod ingest;
 
 use std::collections::VecDeque;
@@ -22,16 +24,14 @@ use edsr_engine::admit::Dedupe;
 use edsr_engine::bundle::Bundle;
 use edsr_engine::drive::{Action, Drive};
 use edsr_engine::{Input, Refusal};
-use edsr_log::{Batch, LogThread, RetainRequest, Retention};
-use edsr_model::{
-    Actor, AttemptId, Event, Fact, Lsn, Outcome, Pause, PauseId, PauseScope, Record, Seq, Timestamp,
-};
+use edsr_log::{Batch, LogThread, Retention};
+use edsr_model::{Actor, AttemptId, Event, Fact, Lsn, Outcome, Record, Seq, Timestamp};
 use tokio::sync::oneshot;
 
 use crate::api::{Command, CommandDone, CommandError, Happening, IngestError, Receipt};
 use crate::clock::Clock;
 use crate::journal_thread::JournalThread;
-use crate::metrics::{By, level};
+use crate::metrics::level;
 use crate::shared::Shared;
 use crate::snapshots::{Snapshot, SnapshotStore};
 
@@ -244,80 +244,6 @@ impl Core {
         seq
     }
 
-    fn command(&mut self, actor: Actor, command: Command) -> Result<CommandDone, CommandError> {
-        let at = self.parts.clock.tick();
-        let mut pause = None;
-        let fact = match command {
-            Command::Pause { scope, reason } => {
-                let said = stated_reason(reason)?;
-                let micros = at.as_micros().to_be_bytes();
-                let id = PauseId::derive([micros.as_slice(), actor.to_string().as_bytes()]);
-                pause = Some(id.clone());
-                Fact::Paused(Pause {
-                    id,
-                    scope,
-                    reason: said,
-                    by: actor.clone(),
-                    at,
-                })
-            }
-            Command::Resume { pause, reason } => Fact::Resumed {
-                pause,
-                reason: stated_reason(reason)?,
-            },
-            Command::Approve {
-                decision,
-                granted,
-                reason,
-            } => Fact::Approval {
-                decision,
-                granted,
-                reason: stated_reason(reason)?,
-            },
-            Command::Note { text } => Fact::Note {
-                text: stated_reason(text)?,
-            },
-        };
-        self.parts
-            .drive
-            .engine()
-            .check(&fact)
-            .map_err(|refusal| match refusal {
-                Refusal::NoSuchPause(_) => CommandError::NotFound(refusal.to_string()),
-                _ => CommandError::Conflict(refusal.to_string()),
-            })?;
-        let seq = self.state(actor, fact);
-        self.publish_pauses();
-        Ok(CommandDone {
-            seq,
-            pause,
-            durable: false,
-        })
-    }
-
-    fn activate(&mut self, bundle: Arc<Bundle>, actor: Actor) -> Result<Seq, Refusal> {
-        let hash = bundle.hash;
-        let previous = self.parts.drive.engine().bundle().hash;
-        if previous == hash {
-            return Ok(self.parts.drive.engine().seq());
-        }
-        self.parts.drive.engine_mut().learn(bundle);
-        let fact = Fact::BundleActivated {
-            bundle: hash,
-            previous: Some(previous),
-        };
-        self.parts.drive.engine().check(&fact)?;
-        let seq = self.state(actor, fact);
-        self.parts.drive.engine_mut().forget_bundles();
-        *self
-            .parts
-            .shared
-            .bundle
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner) = hash;
-        Ok(seq)
-    }
-
     /// Passes results on, as far as what they rest on is durable.
     fn pump(&mut self) {
         while let Some(action) = self.parts.drive.poll() {
@@ -335,184 +261,6 @@ impl Core {
                 }
             }
         }
-    }
-
-    fn chores(&mut self, now: Timestamp) {
-        self.look_for_pause_file();
-        self.publish_figures();
-        if now >= self.next_retain {
-            self.next_retain = now.after(RETAIN_EVERY);
-            let floor = self.parts.snapshots.floor();
-            let request = RetainRequest {
-                retention: self.parts.retention,
-                floor,
-                now,
-            };
-            if let Err(error) = self.parts.log.retain(request) {
-                tracing::warn!(%error, "old events could not be removed");
-            }
-        }
-        self.snapshot(now);
-    }
-
-    /// The stop that works when nothing else does: a file named `pause` in the data directory.
-    fn look_for_pause_file(&mut self) {
-        let exists = self.parts.pause_file.exists();
-        if !exists {
-            self.pause_file_seen = false;
-            return;
-        }
-        if self.pause_file_seen {
-            // Its entry is in the journal, so the file has done its work; lifting the pause is a person's.
-            if self.parts.drive.is_settled()
-                && std::fs::remove_file(&self.parts.pause_file).is_err()
-            {
-                tracing::warn!(
-                    "the pause file cannot be removed; it holds again at the next start"
-                );
-            }
-            return;
-        }
-        self.pause_file_seen = true;
-        let (by, reason) = read_pause_file(&self.parts.pause_file);
-        let pause = Command::Pause {
-            scope: PauseScope::All,
-            reason,
-        };
-        if let Err(error) = self.command(Actor::Person(by), pause) {
-            tracing::error!(%error, "the pause file could not be honoured");
-        }
-    }
-
-    fn publish_pauses(&self) {
-        let paused = self.parts.drive.engine().is_paused();
-        self.parts.shared.paused.store(paused, Ordering::Release);
-        self.parts.shared.metrics.paused.set(i64::from(paused));
-    }
-
-    fn publish_figures(&self) {
-        let metrics = &self.parts.shared.metrics;
-        let engine = self.parts.drive.engine();
-        self.publish_pauses();
-        metrics
-            .executions_open
-            .set(level(engine.executions_open() as u64));
-        metrics
-            .dedupe_keys
-            .set(level(self.parts.dedupe.len() as u64));
-        metrics
-            .dedupe_forgotten_early
-            .set(level(self.parts.dedupe.forgotten_early()));
-        let pending = self.parts.shared.pending_bytes.load(Ordering::Relaxed);
-        metrics.pending_bytes.set(level(pending as u64));
-        for (name, counters, keys) in engine.detectors() {
-            let by = By::name(name);
-            metrics
-                .detector_events
-                .get_or_create(&by)
-                .set(level(counters.events));
-            metrics
-                .detector_errors
-                .get_or_create(&by)
-                .set(level(counters.errors));
-            metrics
-                .detector_evicted
-                .get_or_create(&by)
-                .set(level(counters.evicted));
-            metrics
-                .detector_refused
-                .get_or_create(&by)
-                .set(level(counters.refused));
-            metrics
-                .detector_keys
-                .get_or_create(&by)
-                .set(level(keys as u64));
-        }
-    }
-
-    /// Takes a snapshot when one is due, and writes it once both logs are durable up to it.
-    fn snapshot(&mut self, now: Timestamp) {
-        let engine = self.parts.drive.engine();
-        let (lsn, seq, at) = self.snapshot_at;
-        let every = self.parts.snapshot_every;
-        let changed = engine.lsn() > lsn || engine.seq() > seq;
-        let due = engine.lsn().0 - lsn.0 >= every.events || now.since(at) >= every.time;
-        if self.snapshot.is_none() && !self.snapshot_busy && changed && due {
-            match engine.snapshot() {
-                Ok(state) => {
-                    self.snapshot_at = (engine.lsn(), engine.seq(), now);
-                    self.snapshot = Some(Snapshot {
-                        lsn: engine.lsn(),
-                        seq: engine.seq(),
-                        state,
-                    });
-                }
-                Err(error) => tracing::error!(%error, "the state cannot be written down"),
-            }
-        }
-        self.write_snapshot();
-    }
-
-    fn write_snapshot(&mut self) {
-        let durable_lsn = Lsn(self.parts.shared.durable_lsn.load(Ordering::Acquire));
-        let durable_seq = *self.parts.shared.durable_seq.borrow();
-        let ready = |s: &mut Snapshot| s.lsn <= durable_lsn && s.seq <= durable_seq;
-        let Some(snapshot) = self.snapshot.take_if(ready) else {
-            return;
-        };
-        self.snapshot_busy = true;
-        let (store, shared, own) = (
-            self.parts.snapshots.clone(),
-            Arc::clone(&self.parts.shared),
-            self.parts.own.clone(),
-        );
-        self.parts.runtime.spawn_blocking(move || {
-            match store.keep(&snapshot) {
-                Ok(()) => {
-                    shared.metrics.snapshots.inc();
-                    shared.metrics.snapshot_bytes.set(level(snapshot.state.len() as u64));
-                }
-                Err(error) => tracing::warn!(%error, "a snapshot could not be written; a restart takes longer"),
-            }
-            let _ = own.send(Message::SnapshotDone);
-        });
-    }
-
-    /// Lets what is on its way become durable, for a moment, and ends. Calls under way are settled at the next start.
-    fn wind_down(mut self) {
-        self.parts.shared.ready.store(false, Ordering::Release);
-        for _ in 0..100 {
-            if self.parts.drive.is_settled() || self.log_failed.is_some() {
-                break;
-            }
-            if let Ok(message) = self.parts.inbox.recv_timeout(NAP_MAX) {
-                // Nothing new begins; only what says that something became durable counts now.
-                if matches!(message, Message::LogDurable(_) | Message::JournalDurable(_)) {
-                    self.handle(message);
-                }
-            }
-            while let Some(Action::Append(drafts)) = self.parts.drive.poll_appends() {
-                self.parts.journal.append(drafts);
-            }
-        }
-        if self.parts.drive.is_settled()
-            && let Ok(state) = self.parts.drive.engine().snapshot()
-        {
-            let engine = self.parts.drive.engine();
-            let snapshot = Snapshot {
-                lsn: engine.lsn(),
-                seq: engine.seq(),
-                state,
-            };
-            if let Err(error) = self.parts.snapshots.keep(&snapshot) {
-                tracing::warn!(%error, "the last snapshot could not be written; the next start takes longer");
-            }
-        }
-        let Parts { log, journal, .. } = self.parts;
-        if let Err(error) = log.close() {
-            tracing::error!(%error, "the event log did not close cleanly");
-        }
-        drop(journal);
     }
 
     fn log_durable(&mut self, lsn: Lsn) {
@@ -553,40 +301,4 @@ impl Core {
         self.unsent.clear();
         self.log_failed = Some(reason);
     }
-}
-
-fn stated_reason(reason: String) -> Result<String, CommandError> {
-    let reason = reason.trim();
-    if reason.is_empty() {
-        return Err(CommandError::Bad("say why: the reason is empty".to_owned()));
-    }
-    if reason.len() > 4096 {
-        return Err(CommandError::Bad(
-            "the reason is longer than 4096 bytes".to_owned(),
-        ));
-    }
-    Ok(reason.to_owned())
-}
-
-/// Who paused by file and why; the file counts whatever it says.
-fn read_pause_file(path: &std::path::Path) -> (String, String) {
-    let text = std::fs::read(path).unwrap_or_default();
-    let value: serde_json::Value =
-        serde_json::from_slice(&text[..text.len().min(4096)]).unwrap_or_default();
-    let field = |name: &str, default: &str| {
-        let text = value
-            .get(name)
-            .and_then(|value| value.as_str())
-            .unwrap_or_default();
-        let text = edsr_source::printable(text.trim(), 1024);
-        if text.is_empty() {
-            default.to_owned()
-        } else {
-            text
-        }
-    };
-    (
-        field("by", "file"),
-        field("reason", "the file `pause` in the data directory"),
-    )
 }

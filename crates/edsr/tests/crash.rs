@@ -252,7 +252,7 @@ metadata: { name: silent, owner: team }
 spec:
   on: type == "begun" || type == "done"
   by: [data.job]
-  absent: { after: type == "begun", expect: type == "done", within: 6s }
+  absent: { after: type == "begun", expect: type == "done", within: 10s }
 "#;
 
 #[test]

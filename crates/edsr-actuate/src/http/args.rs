@@ -348,12 +348,7 @@ mod tests {
             // In the order the keys stand in, which may be the author's.
             let mut found = paths(Mode::Draft, &with);
             found.sort();
-            assert_eq!(
-                found,
-                wrong,
-                "{:.200}",
-                with.to_string()
-            );
+            assert_eq!(found, wrong, "{:.200}", with.to_string());
         }
     }
 

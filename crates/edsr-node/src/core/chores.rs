@@ -1,0 +1,216 @@
+//! What the core does beside its work: the pause file, figures, snapshots, and the end.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use edsr_engine::drive::Action;
+use edsr_log::RetainRequest;
+use edsr_model::{Actor, Lsn, PauseScope, Timestamp};
+
+use super::{Core, Message, NAP_MAX, Parts, RETAIN_EVERY};
+use crate::api::Command;
+use crate::metrics::{By, level};
+use crate::snapshots::Snapshot;
+
+impl Core {
+    pub(super) fn chores(&mut self, now: Timestamp) {
+        self.look_for_pause_file();
+        self.publish_figures();
+        if now >= self.next_retain {
+            self.next_retain = now.after(RETAIN_EVERY);
+            let floor = self.parts.snapshots.floor();
+            let request = RetainRequest {
+                retention: self.parts.retention,
+                floor,
+                now,
+            };
+            if let Err(error) = self.parts.log.retain(request) {
+                tracing::warn!(%error, "old events could not be removed");
+            }
+        }
+        self.snapshot(now);
+    }
+
+    /// The stop that works when nothing else does: a file named `pause` in the data directory.
+    pub(super) fn look_for_pause_file(&mut self) {
+        let exists = self.parts.pause_file.exists();
+        if !exists {
+            self.pause_file_seen = false;
+            return;
+        }
+        if self.pause_file_seen {
+            // Its entry is in the journal, so the file has done its work; lifting the pause is a person's.
+            if self.parts.drive.is_settled()
+                && std::fs::remove_file(&self.parts.pause_file).is_err()
+            {
+                tracing::warn!(
+                    "the pause file cannot be removed; it holds again at the next start"
+                );
+            }
+            return;
+        }
+        self.pause_file_seen = true;
+        let (by, reason) = read_pause_file(&self.parts.pause_file);
+        let pause = Command::Pause {
+            scope: PauseScope::All,
+            reason,
+        };
+        if let Err(error) = self.command(Actor::Person(by), pause) {
+            tracing::error!(%error, "the pause file could not be honoured");
+        }
+    }
+
+    pub(super) fn publish_pauses(&self) {
+        let paused = self.parts.drive.engine().is_paused();
+        self.parts.shared.paused.store(paused, Ordering::Release);
+        self.parts.shared.metrics.paused.set(i64::from(paused));
+    }
+
+    fn publish_figures(&self) {
+        let metrics = &self.parts.shared.metrics;
+        let engine = self.parts.drive.engine();
+        self.publish_pauses();
+        metrics
+            .executions_open
+            .set(level(engine.executions_open() as u64));
+        metrics
+            .dedupe_keys
+            .set(level(self.parts.dedupe.len() as u64));
+        metrics
+            .dedupe_forgotten_early
+            .set(level(self.parts.dedupe.forgotten_early()));
+        let pending = self.parts.shared.pending_bytes.load(Ordering::Relaxed);
+        metrics.pending_bytes.set(level(pending as u64));
+        for (name, counters, keys) in engine.detectors() {
+            let by = By::name(name);
+            metrics
+                .detector_events
+                .get_or_create(&by)
+                .set(level(counters.events));
+            metrics
+                .detector_errors
+                .get_or_create(&by)
+                .set(level(counters.errors));
+            metrics
+                .detector_evicted
+                .get_or_create(&by)
+                .set(level(counters.evicted));
+            metrics
+                .detector_refused
+                .get_or_create(&by)
+                .set(level(counters.refused));
+            metrics
+                .detector_keys
+                .get_or_create(&by)
+                .set(level(keys as u64));
+        }
+    }
+
+    /// Takes a snapshot when one is due, and writes it once both logs are durable up to it.
+    pub(super) fn snapshot(&mut self, now: Timestamp) {
+        let engine = self.parts.drive.engine();
+        let (lsn, seq, at) = self.snapshot_at;
+        let every = self.parts.snapshot_every;
+        let changed = engine.lsn() > lsn || engine.seq() > seq;
+        let due = engine.lsn().0 - lsn.0 >= every.events || now.since(at) >= every.time;
+        if self.snapshot.is_none() && !self.snapshot_busy && changed && due {
+            match engine.snapshot() {
+                Ok(state) => {
+                    self.snapshot_at = (engine.lsn(), engine.seq(), now);
+                    self.snapshot = Some(Snapshot {
+                        lsn: engine.lsn(),
+                        seq: engine.seq(),
+                        state,
+                    });
+                }
+                Err(error) => tracing::error!(%error, "the state cannot be written down"),
+            }
+        }
+        self.write_snapshot();
+    }
+
+    pub(super) fn write_snapshot(&mut self) {
+        let durable_lsn = Lsn(self.parts.shared.durable_lsn.load(Ordering::Acquire));
+        let durable_seq = *self.parts.shared.durable_seq.borrow();
+        let ready = |s: &mut Snapshot| s.lsn <= durable_lsn && s.seq <= durable_seq;
+        let Some(snapshot) = self.snapshot.take_if(ready) else {
+            return;
+        };
+        self.snapshot_busy = true;
+        let (store, shared, own) = (
+            self.parts.snapshots.clone(),
+            Arc::clone(&self.parts.shared),
+            self.parts.own.clone(),
+        );
+        self.parts.runtime.spawn_blocking(move || {
+            match store.keep(&snapshot) {
+                Ok(()) => {
+                    shared.metrics.snapshots.inc();
+                    shared.metrics.snapshot_bytes.set(level(snapshot.state.len() as u64));
+                }
+                Err(error) => tracing::warn!(%error, "a snapshot could not be written; a restart takes longer"),
+            }
+            let _ = own.send(Message::SnapshotDone);
+        });
+    }
+
+    /// Lets what is on its way become durable, for a moment, and ends. Calls under way are settled at the next start.
+    pub(super) fn wind_down(mut self) {
+        self.parts.shared.ready.store(false, Ordering::Release);
+        for _ in 0..100 {
+            if self.parts.drive.is_settled() || self.log_failed.is_some() {
+                break;
+            }
+            if let Ok(message) = self.parts.inbox.recv_timeout(NAP_MAX) {
+                // Nothing new begins; only what says that something became durable counts now.
+                if matches!(message, Message::LogDurable(_) | Message::JournalDurable(_)) {
+                    self.handle(message);
+                }
+            }
+            while let Some(Action::Append(drafts)) = self.parts.drive.poll_appends() {
+                self.parts.journal.append(drafts);
+            }
+        }
+        if self.parts.drive.is_settled()
+            && let Ok(state) = self.parts.drive.engine().snapshot()
+        {
+            let engine = self.parts.drive.engine();
+            let snapshot = Snapshot {
+                lsn: engine.lsn(),
+                seq: engine.seq(),
+                state,
+            };
+            if let Err(error) = self.parts.snapshots.keep(&snapshot) {
+                tracing::warn!(%error, "the last snapshot could not be written; the next start takes longer");
+            }
+        }
+        let Parts { log, journal, .. } = self.parts;
+        if let Err(error) = log.close() {
+            tracing::error!(%error, "the event log did not close cleanly");
+        }
+        drop(journal);
+    }
+}
+
+/// Who paused by file and why; the file counts whatever it says.
+fn read_pause_file(path: &std::path::Path) -> (String, String) {
+    let text = std::fs::read(path).unwrap_or_default();
+    let value: serde_json::Value =
+        serde_json::from_slice(&text[..text.len().min(4096)]).unwrap_or_default();
+    let field = |name: &str, default: &str| {
+        let text = value
+            .get(name)
+            .and_then(|value| value.as_str())
+            .unwrap_or_default();
+        let text = edsr_source::printable(text.trim(), 1024);
+        if text.is_empty() {
+            default.to_owned()
+        } else {
+            text
+        }
+    };
+    (
+        field("by", "file"),
+        field("reason", "the file `pause` in the data directory"),
+    )
+}
