@@ -148,6 +148,14 @@ fn check_effects(node: &Node, told: &str) {
             "twice: {line}"
         );
     }
+    for (id, status) in ended(node) {
+        let whole = ["first", "second"].map(str::to_owned).into_iter();
+        let whole = whole.filter(|step| seen.contains(&(id.clone(), step.clone())));
+        assert!(
+            status != "succeeded" || whole.count() == 2,
+            "{id} did not do all it says"
+        );
+    }
     let journal = node.journal();
     let intended: BTreeSet<_> = journal
         .iter()

@@ -19,7 +19,7 @@ use edsr_model::{DetectionId, Digest, Event, Evidence, Key, Record, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::bundle::{Detector, Kind};
-use crate::expr::{EventVars, Vars};
+use crate::expr::EventVars;
 use absent::AbsentState;
 pub use count::DISTINCT_MAX;
 use key::{KeyState, Machine, Outlook, concerns};

@@ -99,7 +99,12 @@ impl Place {
 
     /// Starts a node with these environment variables.
     pub(crate) fn start_with(&self, env: &[(&str, &str)]) -> Node {
-        Node::start(self, "127.0.0.1:0", env)
+        self.start_at("127.0.0.1:0", env)
+    }
+
+    /// Starts a node that listens elsewhere.
+    pub(crate) fn start_at(&self, listen: &str, env: &[(&str, &str)]) -> Node {
+        Node::start(self, listen, env)
     }
 
     /// Verifies the journal as it stands on the disk.
