@@ -3,16 +3,19 @@
 //! Nothing permits, nothing happens; any `forbid` wins; a policy that fails while it is judged is reported and
 //! counts as a refusal, so that an error never widens what is allowed.
 
+mod request;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
 use cedar_policy::{
-    Authorizer, Context, Decision as Answer, Entities, Entity, EntityId, EntityTypeName, EntityUid,
-    PolicyId, PolicySet, Request, RestrictedExpression, Schema, ValidationMode, Validator,
+    Authorizer, Decision as Answer, Entities, PolicyId, PolicySet, Request, Schema, ValidationMode,
+    Validator,
 };
 use edsr_model::{Risk, Severity, TargetRef};
 use miette::Diagnostic;
+use request::{context, principal, resource, uid};
 
 /// What policies may speak about. Policies are checked against this at load.
 pub const SCHEMA: &str = include_str!("policy.cedarschema");
@@ -298,71 +301,6 @@ fn take(
 fn place(id: &PolicyId) -> usize {
     let text: &str = id.as_ref();
     text.trim_start_matches("policy").parse().unwrap_or(0)
-}
-
-fn uid(kind: &str, id: &str) -> Result<EntityUid, String> {
-    let kind = EntityTypeName::from_str(kind).map_err(|error| error.to_string())?;
-    Ok(EntityUid::from_type_name_and_id(kind, EntityId::new(id)))
-}
-
-fn text(value: &str) -> RestrictedExpression {
-    RestrictedExpression::new_string(value.to_owned())
-}
-
-fn principal(principal: &Principal<'_>) -> Result<Entity, String> {
-    let (uid, attributes) = match principal {
-        Principal::Playbook { name, owner } => (
-            uid("Playbook", name)?,
-            vec![("owner".to_owned(), text(owner))],
-        ),
-        Principal::Person(name) => (uid("Person", name)?, Vec::new()),
-    };
-    Entity::new_with_tags(uid, attributes, [], []).map_err(|error| error.to_string())
-}
-
-fn resource(target: &TargetRef, facts: &Target) -> Result<Entity, String> {
-    let attributes = [
-        ("kind".to_owned(), text(target.kind())),
-        ("name".to_owned(), text(target.name())),
-        ("environment".to_owned(), text(&facts.environment)),
-        ("team".to_owned(), text(&facts.team)),
-    ];
-    let labels = facts.labels.iter();
-    Entity::new_with_tags(
-        uid("Target", &target.to_string())?,
-        attributes,
-        [],
-        labels.map(|(name, value)| (name.clone(), text(value))),
-    )
-    .map_err(|error| error.to_string())
-}
-
-fn context(context: &PolicyContext<'_>) -> Result<Context, String> {
-    let risk = match context.risk {
-        Risk::Low => 0,
-        Risk::Medium => 1,
-        Risk::High => 2,
-        Risk::Destructive => 3,
-    };
-    let long = RestrictedExpression::new_long;
-    Context::from_pairs([
-        ("playbook".to_owned(), text(context.playbook)),
-        ("risk".to_owned(), text(context.risk.as_str())),
-        ("riskLevel".to_owned(), long(risk)),
-        ("severity".to_owned(), text(context.severity.as_str())),
-        ("severityLevel".to_owned(), long(context.severity.level())),
-        ("detector".to_owned(), text(context.detector)),
-        (
-            "evidenceAgeSeconds".to_owned(),
-            long(context.evidence_age_seconds),
-        ),
-        ("depth".to_owned(), long(i64::from(context.depth))),
-        (
-            "unverifiedInARow".to_owned(),
-            long(i64::from(context.unverified_in_a_row)),
-        ),
-    ])
-    .map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

@@ -116,8 +116,7 @@ fn headers() -> HeaderMap {
 }
 
 async fn post(node: &Node, body: Bytes) -> Result<edsr_node::api::Receipt, IngestError> {
-    let posted = node.receive(&Door::Events, &HEADERS, body).await;
-    posted
+    node.receive(&Door::Events, &HEADERS, body).await
 }
 
 static HEADERS: std::sync::LazyLock<HeaderMap> = std::sync::LazyLock::new(headers);
