@@ -10,7 +10,7 @@ pub(crate) mod node;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -173,6 +173,16 @@ impl Stopwatch {
     pub(crate) fn elapsed(&self) -> Duration {
         self.0.elapsed()
     }
+}
+
+/// The time of day, in microseconds since the Unix epoch.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "senders sign with the time of day"
+)]
+pub(crate) fn now_micros() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    u64::try_from(now.as_micros()).unwrap()
 }
 
 /// A process that does not outlive the test.

@@ -1,9 +1,10 @@
 //! Stopping automatic dispatch, in every way there is; and people who are asked first.
 
+use edsr_model::Timestamp;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::common::{Node, Place, Request, text, wait_for};
+use crate::common::{Node, Place, Request, now_micros, text, wait_for};
 use crate::{effects, open_place, repairs};
 
 /// Pauses with `pause`, and looks that nothing is done until a person lifts it, whatever happens to the process.
@@ -115,6 +116,9 @@ fn a_pause_by_file() {
             .args(["--server", "http://127.0.0.1:1"]);
         let output = command.output().unwrap();
         assert!(output.status.success(), "{}", crate::common::told(&output));
+        // Once its entry is durable, the file has done its work.
+        let file = place.data_dir().join("pause");
+        wait_for("the end of the file", || (!file.exists()).then_some(()));
     });
 }
 
@@ -123,21 +127,70 @@ fn a_pause_by_signal() {
     check_pause("person:signal", |_, node| node.signal(Signal::USR1));
 }
 
-/// A pause that is written while nothing runs holds before anything is done.
+/// A pause that is written while nothing runs holds before anything is done, be it new or long due.
 #[test]
 fn a_pause_before_the_start() {
     let place = open_place();
     repairs(&place, "auto");
-    place.start().stop();
+    place.write("patient.yaml", PATIENT);
+    let node = place.start();
+    node.events("worry", &[("w1", json!({"n": 1}))]);
+    wait_for("a first run", || (effects(&place).len() == 1).then_some(()));
+    node.wait_item("executions", "/playbook", "soothe");
+    wait_for("its end", || {
+        (node.status()["counts"]["running_executions"] == 0).then_some(())
+    });
+    node.events("worry", &[("w2", json!({"n": 2}))]);
+    let until = wait_for("a decision that waits for the cooldown", || {
+        let decisions = node.list("decisions").into_iter();
+        let mut reasons = decisions.flat_map(|found| found["reasons"].as_array().unwrap().clone());
+        let cooldown = reasons.find(|reason| text(reason, "/code") == "guard.cooldown")?;
+        serde_json::from_value::<Timestamp>(cooldown["until"].clone()).ok()
+    });
+    let until = u64::try_from(until.as_micros()).unwrap();
+    node.stop();
     std::fs::write(place.data_dir().join("pause"), "").unwrap();
+    wait_for("the end of the cooldown", || {
+        (now_micros() > until).then_some(())
+    });
+
     let node = place.start();
     wait_for("the pause", || {
         (node.status()["paused"] == true).then_some(())
     });
     trouble_waits(&node, 1);
-    assert_eq!(effects(&place), Vec::<String>::new());
+    assert_eq!(effects(&place).len(), 1);
+    assert_eq!(node.list("executions").len(), 1);
+    node.cli_ok(&["resume", "--all", "--reason", "all is well"]);
+    wait_for("what had waited", || {
+        (effects(&place).len() == 3).then_some(())
+    });
     node.stop();
 }
+
+/// Two findings, one target, and a while between two runs.
+const PATIENT: &str = r#"
+apiVersion: edsr.dev/v1
+kind: Detector
+metadata: { name: worry, owner: team }
+spec:
+  on: type == "worry"
+  by: [data.n]
+  match: {}
+  respond: [soothe]
+---
+apiVersion: edsr.dev/v1
+kind: Playbook
+metadata: { name: soothe, owner: team }
+spec:
+  target: thing/patient
+  risk: low
+  autonomy: auto
+  guards: { cooldown: 4s }
+  steps:
+    - { id: note, uses: exec/run, with: { argv: [/bin/sh, append.sh] } }
+  verify: { until: "!detection.resolved", within: 1m }
+"#;
 
 #[test]
 fn a_person_agrees_or_does_not() {
