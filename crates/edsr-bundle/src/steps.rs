@@ -50,7 +50,7 @@ const TIMEOUT: Field = optional(
 const RETRY_FIELD: Field = optional(
     "retry",
     Ty::Object(&RETRY),
-    "what to do when an attempt fails; an unknown outcome is never repeated",
+    "what to do when an attempt fails; after an unknown outcome only calls that are safe to repeat are",
 );
 
 pub(crate) static STEP: Shape = Shape {

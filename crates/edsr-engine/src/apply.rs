@@ -93,6 +93,7 @@ impl Engine {
         for signal in self.state.detect.activate(&bundle.detectors, now) {
             self.signal(signal, cause);
         }
+        self.plan_anew(cause);
     }
 
     /// After a crash: calls that may have been made and have no outcome are unknown now.

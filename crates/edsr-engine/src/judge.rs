@@ -18,7 +18,8 @@ pub const WAITING_MAX: usize = 10_000;
 
 impl Engine {
     /// Judges a plan, writes the answer down where it is a new one, and does what follows from it.
-    pub(crate) fn decide(&mut self, waiting: Waiting, person: Option<Actor>, cause: Cause) {
+    pub(crate) fn decide(&mut self, waiting: Waiting, cause: Cause) {
+        let person = waiting.person.clone();
         let plan = waiting.plan.clone();
         let Some(playbook) = self.playbook(&plan) else {
             return;
@@ -48,6 +49,7 @@ impl Engine {
             seq: waiting.seq,
             codes,
             plan: plan.clone(),
+            person: person.clone(),
         };
         let denied = verdict == Verdict::Deny;
         if denied && waiting.codes == next.codes {
@@ -137,6 +139,7 @@ impl Engine {
             let proposal = Proposal {
                 plan: waiting.plan,
                 round: waiting.round,
+                seq: waiting.seq,
             };
             self.state.proposals.insert(id, proposal);
         }
@@ -146,7 +149,7 @@ impl Engine {
     pub(crate) fn judge_again(&mut self, key: &(DetectionId, String), cause: Cause) {
         if let Some(mut waiting) = self.state.waiting.remove(key) {
             waiting.wake = None;
-            self.decide(waiting, None, cause);
+            self.decide(waiting, cause);
         }
     }
 
@@ -173,9 +176,26 @@ impl Engine {
                 round: proposal.round,
                 wake: None,
                 codes: Vec::new(),
-                seq: self.state.seq,
+                seq: proposal.seq,
+                person: Some(person),
             };
-            self.decide(waiting, Some(person), cause);
+            self.decide(waiting, cause);
+        }
+    }
+
+    /// Another bundle came into force: what was judged by the old one and has not begun is planned and judged anew.
+    pub(crate) fn plan_anew(&mut self, cause: Cause) {
+        let waiting = std::mem::take(&mut self.state.waiting).into_values();
+        let proposals = std::mem::take(&mut self.state.proposals).into_values();
+        let mut plans: Vec<_> = waiting
+            .map(|waiting| (waiting.seq, waiting.plan))
+            .chain(proposals.map(|proposal| (proposal.seq, proposal.plan)))
+            .collect();
+        plans.sort_by_key(|(seq, _)| *seq);
+        for (_, plan) in plans {
+            if let Some(detection) = plan.detection.filter(|id| self.detection_is_open(id)) {
+                self.respond(&detection, &plan.playbook, cause);
+            }
         }
     }
 }

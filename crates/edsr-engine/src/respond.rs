@@ -210,7 +210,7 @@ impl Engine {
     }
 
     /// Makes the plan of a playbook for a detection and judges it.
-    fn respond(&mut self, id: &DetectionId, playbook: &str, cause: Cause) {
+    pub(crate) fn respond(&mut self, id: &DetectionId, playbook: &str, cause: Cause) {
         let bundle = Arc::clone(&self.bundle);
         let Some(playbook) = bundle.playbooks.get(playbook) else {
             return;
@@ -229,8 +229,9 @@ impl Engine {
                     wake: None,
                     codes: Vec::new(),
                     seq,
+                    person: None,
                 };
-                self.decide(waiting, None, Cause::Entry(seq));
+                self.decide(waiting, Cause::Entry(seq));
             }
             Err((hash, reason)) => {
                 let reasons = vec![reason];

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use edsr_model::{
-    BundleHash, DecisionId, Detection, DetectionId, Digest, ExecutionId, IncidentId, Lsn, Pause,
-    PauseId, Plan, Seq, TargetRef, Timestamp,
+    Actor, BundleHash, DecisionId, Detection, DetectionId, Digest, ExecutionId, IncidentId, Lsn,
+    Pause, PauseId, Plan, Seq, TargetRef, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -73,6 +73,8 @@ pub(crate) struct Waiting {
     pub(crate) codes: Vec<String>,
     /// The entry of the plan: who came first is judged first.
     pub(crate) seq: Seq,
+    /// The person who agreed to it already, if one did.
+    pub(crate) person: Option<Actor>,
 }
 
 /// A plan that a person may agree to.
@@ -80,6 +82,8 @@ pub(crate) struct Waiting {
 pub(crate) struct Proposal {
     pub(crate) plan: Plan,
     pub(crate) round: u32,
+    /// The entry of the plan.
+    pub(crate) seq: Seq,
 }
 
 /// Identifies the state, to compare two runs.

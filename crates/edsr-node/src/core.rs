@@ -25,7 +25,9 @@ use edsr_engine::bundle::Bundle;
 use edsr_engine::drive::{Action, Drive};
 use edsr_engine::{Input, Refusal};
 use edsr_log::{Batch, LogThread, Retention};
-use edsr_model::{Actor, AttemptId, Event, Fact, Lsn, Outcome, Record, Seq, Timestamp};
+use edsr_model::{
+    Actor, AttemptId, EffectRequest, Event, Fact, Lsn, Outcome, Record, Seq, Timestamp,
+};
 use tokio::sync::oneshot;
 
 use crate::api::{Command, CommandDone, CommandError, Happening, IngestError, Receipt};
@@ -90,6 +92,8 @@ pub(crate) struct Parts {
     pub(crate) snapshot_every: SnapshotEvery,
     pub(crate) retention: Retention,
     pub(crate) pause_file: PathBuf,
+    /// Calls that must not be made because the pause file was there at the start.
+    pub(crate) held: Vec<(Seq, EffectRequest)>,
     pub(crate) inbox: Receiver<Message>,
     pub(crate) own: Sender<Message>,
 }
@@ -160,6 +164,15 @@ impl Core {
 
     /// Runs until it is told to stop, or nobody is left to tell it anything.
     pub(crate) fn run(mut self) {
+        self.look_for_pause_file();
+        for (_, request) in std::mem::take(&mut self.parts.held) {
+            let outcome = Outcome::Failed {
+                reason: "a pause stopped it before it was sent".to_owned(),
+                output: serde_json::Value::Null,
+            };
+            let attempt = request.attempt;
+            self.state(Actor::Node, Fact::StepOutcome { attempt, outcome });
+        }
         self.pump();
         loop {
             let nap = self.nap();

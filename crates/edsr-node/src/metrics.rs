@@ -145,7 +145,7 @@ impl Metrics {
             "Detections that hold",
             self.detections_open.clone(),
         );
-        r.register("paused", "Pauses in force", self.paused.clone());
+        r.register("paused", "1 while anything is paused", self.paused.clone());
         r.register(
             "detector_events",
             "Events that concerned a detector",

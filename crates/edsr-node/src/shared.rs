@@ -9,7 +9,7 @@ use tokio::sync::{broadcast, watch};
 
 use crate::api::Happening;
 use crate::doors::Doors;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, level};
 use crate::view::Views;
 
 /// The most things that happened which a slow watcher may be behind before it is told that it missed some.
@@ -36,6 +36,12 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(started_at: Timestamp, views: Views, lsn: Lsn, seq: Seq) -> Self {
+        let metrics = Metrics::new();
+        metrics
+            .detections_open
+            .set(level(views.counts().open_detections));
+        metrics.lsn.set(level(lsn.0));
+        metrics.seq.set(level(seq.0));
         Self {
             views: RwLock::new(Arc::new(views)),
             doors: RwLock::default(),
@@ -50,7 +56,7 @@ impl Shared {
             bundle_problems: Mutex::default(),
             problems: Mutex::default(),
             started_at,
-            metrics: Metrics::new(),
+            metrics,
         }
     }
 

@@ -162,6 +162,14 @@ pub fn start(setup: Setup) -> Result<(Arc<Node>, Started), StartError> {
         setup.pending_bytes_max,
     ));
     let registry = registry(setup.actuate, &node);
+    let mut recovered = recovered;
+    let pause_file = setup.data_dir.join("pause");
+    // With the pause file there, what recovery derived anew is not called; the core tells the engine so.
+    let held = if pause_file.exists() {
+        std::mem::take(&mut recovered.output.calls)
+    } else {
+        Vec::new()
+    };
     let mut drive = Drive::recovered(recovered, durable, head.seq);
     drive.offer(edsr_engine::Input::Stated {
         at: clock.tick(),
@@ -185,7 +193,8 @@ pub fn start(setup: Setup) -> Result<(Arc<Node>, Started), StartError> {
         snapshots,
         snapshot_every: setup.snapshot_every,
         retention: setup.retention,
-        pause_file: setup.data_dir.join("pause"),
+        pause_file,
+        held,
         inbox,
         own,
     });

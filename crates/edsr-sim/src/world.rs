@@ -371,18 +371,21 @@ impl World {
         active
     }
 
+    /// The latest plan that waits for a person and was not answered.
     fn waiting_decision(&self) -> Option<DecisionId> {
-        self.entries
-            .iter()
-            .rev()
-            .find_map(|entry| match &entry.draft.fact {
+        let mut waiting: Vec<DecisionId> = Vec::new();
+        for entry in &self.entries {
+            match &entry.draft.fact {
                 Fact::Decided { decision, .. }
                     if matches!(decision.verdict, Verdict::Approve | Verdict::Suggest) =>
                 {
-                    Some(decision.id.clone())
+                    waiting.push(decision.id.clone());
                 }
-                _ => None,
-            })
+                Fact::Approval { decision, .. } => waiting.retain(|known| known != decision),
+                _ => {}
+            }
+        }
+        waiting.pop()
     }
 }
 

@@ -530,3 +530,82 @@ fn what_an_event_belongs_to_is_carried_through_to_the_call() {
     assert_eq!(call.correlated_by(), call.incident.as_str());
     assert_eq!(call.traceparent, None);
 }
+
+#[test]
+fn what_a_person_agreed_to_waits_for_its_guards_as_agreed() {
+    let shared = ONE_STEP
+        .replace("service/${detection.key.name}", "service/shared")
+        .replace("cooldown: 1m", "cooldown: 0s")
+        .replace("autonomy: auto", "autonomy: approve");
+    check(
+        &bundle(&shared),
+        "answer step=one after=5s ok
+         0s   event alert name=a firing=true
+         0s   event alert name=b firing=true
+         1s   approve
+         2s   approve
+         10s  event alert name=b firing=false
+         30s  event alert name=a firing=false",
+        "0s opened d name=a
+         0s approve fix service/shared [permitted autonomy]
+         0s opened d name=b
+         0s approve fix service/shared [permitted autonomy]
+         1s approved
+         1s auto fix service/shared [manual permitted]
+         1s do one #1
+         2s approved
+         2s deny fix service/shared [manual permitted guard.target-busy]
+         6s outcome one ok
+         10s resolved cleared
+         10s verified
+         10s ended succeeded
+         10s auto fix service/shared [manual permitted]
+         10s do one #1
+         15s outcome one ok
+         30s resolved cleared
+         30s verified
+         30s ended succeeded",
+    );
+}
+
+#[test]
+fn another_bundle_judges_anew_what_has_not_begun() {
+    let two = format!(
+        "{}\n=====\n{}",
+        bundle(ONE_STEP),
+        bundle(&ONE_STEP.replace("autonomy: auto", "autonomy: observe"))
+    );
+    check(
+        &two,
+        "0s  pause all
+         1s  event alert name=a firing=true
+         5s  activate
+         10s resume
+         20s end",
+        "0s paused all
+         1s opened d name=a
+         1s deny fix service/a [paused permitted]
+         5s deny fix service/a [paused permitted autonomy]
+         10s resumed
+         10s observe fix service/a [permitted autonomy]",
+    );
+}
+
+#[test]
+fn runs_under_way_are_bounded() {
+    let mut world = World::new(&bundle(&ONE_STEP.replace("cooldown: 1m", "cooldown: 0s"))).unwrap();
+    let mut story = "answer step=one after=20s ok\n".to_owned();
+    for n in 0..=edsr_engine::EXECUTIONS_MAX {
+        story += &format!("{n}ms event alert name=n{n} firing=true\n");
+    }
+    world.run(&Story::parse(&story).unwrap(), false).unwrap();
+    assert_eq!(
+        world.engine().executions_open(),
+        edsr_engine::EXECUTIONS_MAX
+    );
+    let lines = edsr_sim::transcript::lines(world.entries(), world.epoch());
+    assert_eq!(
+        lines.last().map(String::as_str),
+        Some("1s deny fix service/n1000 [permitted guard.limit]")
+    );
+}

@@ -56,7 +56,7 @@ pub enum Auth {
 /// A token, kept as its digest.
 #[derive(Debug)]
 pub struct Bearer {
-    digest: [u8; 32],
+    digests: Vec<[u8; 32]>,
 }
 
 /// Keys of a Standard Webhooks sender.
@@ -78,11 +78,27 @@ impl Auth {
     /// # Errors
     /// When it is empty.
     pub fn bearer(token: &Secret) -> Result<Self, AuthSetupError> {
-        if token.expose().trim_ascii().is_empty() {
+        Self::bearer_any(std::slice::from_ref(token))
+    }
+
+    /// Senders know any of `tokens`.
+    ///
+    /// # Errors
+    /// When one is empty, or there is none.
+    pub fn bearer_any(tokens: &[Secret]) -> Result<Self, AuthSetupError> {
+        let empty = |token: &Secret| token.expose().trim_ascii().is_empty();
+        if let Some(place) = tokens.iter().position(empty) {
+            return Err(AuthSetupError::Empty(place));
+        }
+        if tokens.is_empty() {
             return Err(AuthSetupError::Empty(0));
         }
-        let digest = Sha256::digest(token.expose()).into();
-        Ok(Self::Bearer(Bearer { digest }))
+        let digests = tokens
+            .iter()
+            .map(|token| Sha256::digest(token.expose()).into());
+        Ok(Self::Bearer(Bearer {
+            digests: digests.collect(),
+        }))
     }
 
     /// Senders sign with one of `secrets` (`whsec_<base64>`), at a time at most `tolerance` from ours ([`TOLERANCE`]).
@@ -196,7 +212,14 @@ impl Bearer {
         };
         // Digests have one length, so that neither length nor content of the token shows in the time taken.
         let digest: [u8; 32] = Sha256::digest(token).into();
-        if bool::from(digest.ct_eq(&self.digest)) {
+        // Every one is compared, so that which of them fits does not show either.
+        let fits = self
+            .digests
+            .iter()
+            .fold(subtle::Choice::from(0), |fits, known| {
+                fits | digest.ct_eq(known)
+            });
+        if bool::from(fits) {
             Ok(())
         } else {
             Err(AuthError::Token)

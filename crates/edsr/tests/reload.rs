@@ -7,7 +7,7 @@
 
 mod common;
 
-use common::{Node, OPEN_NODE, Place, text, wait_for};
+use common::{Node, OPEN_NODE, Place, Request, text, wait_for};
 use serde_json::json;
 
 fn detectors(edited_at_least: &str) -> String {
@@ -109,4 +109,46 @@ fn a_broken_bundle_does_not_start() {
     assert!(!place.data_dir().exists());
     place.write("detectors/all.yaml", &detectors("2"));
     place.start().stop();
+}
+
+const HOOK: &str = "\
+apiVersion: edsr.dev/v1
+kind: Source
+metadata: { name: deploys, owner: team }
+spec:
+  type: webhook
+  auth: { bearer: { secret: { file: ../secret } } }
+  map: { type: '\"deploy.finished\"' }
+";
+
+/// Doors open and close with their documents; one whose secret is not there stays shut, and says so.
+#[test]
+fn doors_follow_their_documents() {
+    let place = Place::new(OPEN_NODE);
+    let node = place.start();
+    let knock = Request::post("/v1/hooks/deploys", "{}").json();
+    let knock = knock.bearer("s3cret");
+    node.send(&knock).is(404);
+    place.write("sources/deploys.yaml", HOOK);
+    let problems = wait_for("the missing secret", || {
+        let status = node.status();
+        Some(text(&status, "/bundle_problems").to_owned()).filter(|text| !text.is_empty())
+    });
+    assert!(problems.contains("secret"), "{problems}");
+    node.send(&knock).is(404);
+
+    std::fs::write(place.path("secret"), "s3cret").unwrap();
+    // The secret lies elsewhere; an edit makes the node look again.
+    place.write("sources/deploys.yaml", &format!("# mended\n{HOOK}"));
+    wait_for("the door", || {
+        (node.send(&knock).status == 202).then_some(())
+    });
+    node.send(&knock.bearer("too")).is(401);
+    std::fs::remove_file(place.ops().join("sources/deploys.yaml")).unwrap();
+    wait_for("the shut door", || {
+        let knock = Request::post("/v1/hooks/deploys", "{}").json();
+        (node.send(&knock).status == 404).then_some(())
+    });
+    assert_eq!(node.all("events").len(), 1);
+    node.stop();
 }

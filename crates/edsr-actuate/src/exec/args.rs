@@ -56,6 +56,13 @@ fn argv(reader: &mut Reader, value: Option<&Value>) -> Vec<String> {
         );
         return Vec::new();
     };
+    if value.is_string() {
+        reader.complain(
+            "argv",
+            "must be written out as a list: what an event or an answer says never chooses the program",
+        );
+        return Vec::new();
+    }
     let items = reader.list("argv", value, ARGV_MAX);
     if items.is_empty() && value.is_array() {
         reader.complain(
@@ -172,10 +179,7 @@ mod tests {
                 json!({"argv": ["a", "${x}", 5, true], "cwd": "sub", "stdin": "x", "okCodes": [0, 3]}),
                 vec![],
             ),
-            (
-                json!({"argv": "${inputs.command}", "okCodes": "${inputs.codes}"}),
-                vec![],
-            ),
+            (json!({"argv": ["a"], "okCodes": "${inputs.codes}"}), vec![]),
             (
                 json!({"argv": ["a"], "okCodes": ["${inputs.code}"]}),
                 vec![],

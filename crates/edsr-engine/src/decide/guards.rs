@@ -13,6 +13,9 @@ use crate::bundle::Playbook;
 /// The most starts remembered per playbook, for limits. A limit asks for no more.
 pub const STARTS_MAX: usize = 1_000;
 
+/// The most pairs of playbook and target whose history is remembered; the ones whose last run ended longest ago give way.
+pub const RUNS_MAX: usize = 10_000;
+
 /// What guards remember.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub(crate) struct GuardLedger {
@@ -54,6 +57,23 @@ impl GuardLedger {
             // Stopped before it did anything: it says nothing about the playbook.
             ExecutionStatus::Cancelled => {}
             _ => runs.unverified_in_a_row += 1,
+        }
+    }
+
+    /// Forgets the longest idle sixteenth when there are too many, so that the cost of looking for it is shared.
+    fn make_room(&mut self) {
+        if self.runs.len() < RUNS_MAX {
+            return;
+        }
+        let mut idle: Vec<_> = self
+            .runs
+            .iter()
+            .filter(|((_, target), _)| !self.busy.contains_key(target))
+            .map(|(key, runs)| (runs.ended_at, key.clone()))
+            .collect();
+        idle.sort();
+        for (_, key) in idle.into_iter().take(RUNS_MAX / 16) {
+            self.runs.remove(&key);
         }
     }
 
@@ -150,8 +170,50 @@ impl GuardLedger {
     }
 
     fn runs_mut(&mut self, plan: &Plan) -> &mut Runs {
+        self.make_room();
         self.runs
             .entry((plan.playbook.clone(), plan.target.clone()))
             .or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use edsr_model::{BundleHash, Digest, IncidentId, Risk, Severity};
+
+    fn plan(target: usize) -> Plan {
+        Plan {
+            hash: Digest::default(),
+            playbook: "fix".to_owned(),
+            target: format!("service/{target}").parse().unwrap(),
+            inputs: BTreeMap::new(),
+            risk: Risk::Low,
+            detection: None,
+            incident: IncidentId::derive([b"x".as_slice()]),
+            severity: Severity::Error,
+            evidence_at: Timestamp::EPOCH,
+            depth: 0,
+            bundle: BundleHash::default(),
+            made_at: Timestamp::EPOCH,
+        }
+    }
+
+    #[test]
+    fn histories_are_bounded_and_the_longest_idle_give_way() {
+        let mut ledger = GuardLedger::default();
+        let execution = ExecutionId::derive([b"x".as_slice()]);
+        for target in 0..RUNS_MAX + 100 {
+            let now = Timestamp::from_secs(target as i64);
+            ledger.started(&plan(target), &execution, now);
+            if target != 3 {
+                ledger.ended(&plan(target), ExecutionStatus::Failed, now);
+            }
+        }
+        assert!(ledger.runs.len() <= RUNS_MAX);
+        assert_eq!(ledger.unverified_in_a_row(&plan(0)), 0, "forgotten");
+        assert_eq!(ledger.unverified_in_a_row(&plan(RUNS_MAX)), 1, "remembered");
+        assert!(ledger.runs(&plan(3)).is_some(), "busy ones stay");
+        assert!(ledger.starts["fix"].len() <= STARTS_MAX);
     }
 }

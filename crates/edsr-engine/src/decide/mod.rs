@@ -8,12 +8,15 @@ use edsr_model::{
 };
 
 pub(crate) use guards::GuardLedger;
-pub use guards::STARTS_MAX;
+pub use guards::{RUNS_MAX, STARTS_MAX};
 pub(crate) use plan::{detection_value, make_plan};
 
 use crate::bundle::{Bundle, Playbook};
 use crate::policy::{PolicyAction, PolicyContext, Principal, Question};
 use crate::state::State;
+
+/// The most runs under way at once, of all playbooks together.
+pub const EXECUTIONS_MAX: usize = 1_000;
 
 /// What is weighed.
 pub(crate) struct Case<'a> {
@@ -56,10 +59,16 @@ pub(crate) fn judge(state: &State, bundle: &Bundle, case: &Case<'_>) -> (Verdict
     for reason in state.ledger.weigh(case.plan, case.playbook, case.now) {
         add(Verdict::Deny, reason);
     }
+    if state.executions.len() >= EXECUTIONS_MAX {
+        let text = format!("{EXECUTIONS_MAX} runs are under way, as many as may be at once");
+        let reason = Reason::new(ReasonCode::GuardLimit, text).with("runs", EXECUTIONS_MAX);
+        add(Verdict::Deny, reason);
+    }
     (verdict, reasons)
 }
 
-/// Whether a refusal passes by itself: with time, with the end of another run, or with the end of a pause.
+/// Whether a reason does not stand against a plan for good: it is none against it, or passes with time, with the end of
+/// another run, or with the end of a pause.
 pub(crate) fn passes(reason: &Reason) -> bool {
     matches!(
         reason.code,
@@ -69,6 +78,9 @@ pub(crate) fn passes(reason: &Reason) -> bool {
             | ReasonCode::GuardLimit
             | ReasonCode::GuardBreakerOpen
             | ReasonCode::Permitted
+            | ReasonCode::PolicyNeedsApproval
+            | ReasonCode::Autonomy
+            | ReasonCode::Manual
     )
 }
 

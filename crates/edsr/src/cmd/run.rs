@@ -16,7 +16,7 @@ pub(crate) struct RunArgs {
     /// Address to listen on, instead of the one in edsr.yaml
     #[arg(long, value_name = "ADDR:PORT", env = "EDSR_LISTEN")]
     pub(crate) listen: Option<SocketAddr>,
-    /// Directory for event log, journal and keys, instead of the one in edsr.yaml
+    /// Directory for event log and journal, instead of the one in edsr.yaml; the key lies beside it
     #[arg(long, value_name = "DIR", env = "EDSR_DATA_DIR")]
     pub(crate) data_dir: Option<PathBuf>,
     /// Take the journal as it stands and write its witness anew: after an older copy was put back on purpose

@@ -16,10 +16,15 @@ pub(super) fn open(
     let auth = match &settings.ingest {
         Some(spec) => auth(spec)?,
         // Nothing said: the same as the API. Loopback without tokens is open; with tokens, each of them counts.
-        None => match settings.tokens.as_slice() {
-            [] => Auth::None,
-            [token, ..] => bearer(&token.secret)?,
-        },
+        None if settings.tokens.is_empty() => Auth::None,
+        None => {
+            let tokens: Vec<_> = settings
+                .tokens
+                .iter()
+                .map(|token| token.secret.clone())
+                .collect();
+            Auth::bearer_any(&read(&tokens)?).map_err(|error| Failure::usage(error.to_string()))?
+        }
     };
     let events = Source::new("events", Adapter::CloudEvents, auth, Limits::default())
         .map_err(|error| Failure::usage(error.to_string()))?;
