@@ -216,6 +216,10 @@ impl Engine {
             Input::Tick(at) => self.advance(at),
             Input::Event(record) => self.event(&record),
             Input::Stated { at, actor, fact } => {
+                if matches!(fact, Fact::NodeStarted { .. }) {
+                    // Before time goes on: what fell due in between rests on what was known before.
+                    self.state.down = Some((self.state.now, at));
+                }
                 self.advance(at);
                 if self.check(&fact).is_ok() {
                     self.stated(actor, fact);

@@ -23,6 +23,8 @@ pub(crate) struct State {
     pub(crate) seq: Seq,
     /// Counts things that need a name of their own.
     pub(crate) ordinal: u64,
+    /// The last time the node was down: from when to when nothing is known.
+    pub(crate) down: Option<(Timestamp, Timestamp)>,
     /// The bundle in force.
     pub(crate) bundle: BundleHash,
     pub(crate) detect: DetectState,

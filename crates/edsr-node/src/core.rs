@@ -11,6 +11,9 @@ mod chores;
 mod commands;
 mod ingest;
 
+pub(crate) use chores::read_pause_file;
+pub(crate) use commands::pause;
+
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -23,11 +26,9 @@ use edsr_actuate::Registry;
 use edsr_engine::admit::Dedupe;
 use edsr_engine::bundle::Bundle;
 use edsr_engine::drive::{Action, Drive};
-use edsr_engine::{Input, Refusal};
+use edsr_engine::{Input, OUTCOME_GRACE, Refusal};
 use edsr_log::{Batch, LogThread, Retention};
-use edsr_model::{
-    Actor, AttemptId, EffectRequest, Event, Fact, Lsn, Outcome, Record, Seq, Timestamp,
-};
+use edsr_model::{Actor, AttemptId, Event, Fact, Lsn, Outcome, Record, Seq, Timestamp};
 use tokio::sync::oneshot;
 
 use crate::api::{Command, CommandDone, CommandError, Happening, IngestError, Receipt};
@@ -92,8 +93,8 @@ pub(crate) struct Parts {
     pub(crate) snapshot_every: SnapshotEvery,
     pub(crate) retention: Retention,
     pub(crate) pause_file: PathBuf,
-    /// Calls that must not be made because the pause file was there at the start.
-    pub(crate) held: Vec<(Seq, EffectRequest)>,
+    /// The pause file was there at the start, and is honoured already.
+    pub(crate) pause_file_seen: bool,
     pub(crate) inbox: Receiver<Message>,
     pub(crate) own: Sender<Message>,
 }
@@ -146,6 +147,7 @@ impl Core {
     pub(crate) fn new(parts: Parts) -> Self {
         let engine = parts.drive.engine();
         let now = engine.now();
+        let pause_file_seen = parts.pause_file_seen;
         Self {
             lsn: engine.lsn(),
             snapshot_at: (engine.lsn(), engine.seq(), now),
@@ -158,21 +160,12 @@ impl Core {
             next_retain: now.after(RETAIN_EVERY),
             snapshot: None,
             snapshot_busy: false,
-            pause_file_seen: false,
+            pause_file_seen,
         }
     }
 
     /// Runs until it is told to stop, or nobody is left to tell it anything.
     pub(crate) fn run(mut self) {
-        self.look_for_pause_file();
-        for (_, request) in std::mem::take(&mut self.parts.held) {
-            let outcome = Outcome::Failed {
-                reason: "a pause stopped it before it was sent".to_owned(),
-                output: serde_json::Value::Null,
-            };
-            let attempt = request.attempt;
-            self.state(Actor::Node, Fact::StepOutcome { attempt, outcome });
-        }
         self.pump();
         loop {
             let nap = self.nap();
@@ -264,10 +257,15 @@ impl Core {
                 Action::Append(drafts) => self.parts.journal.append(drafts),
                 Action::Perform(request) => {
                     let attempt = request.attempt.clone();
+                    let patience = request.timeout.saturating_mul(2) + OUTCOME_GRACE;
                     let registry = self.parts.registry.clone();
                     let own = self.parts.own.clone();
                     self.parts.runtime.spawn(async move {
-                        let outcome = registry.perform(request).await;
+                        let performed =
+                            tokio::time::timeout(patience, registry.perform(request)).await;
+                        let outcome = performed.unwrap_or_else(|_| Outcome::Unknown {
+                            reason: "no outcome came back in time".to_owned(),
+                        });
                         // The core is gone only when the node stops; the outcome is then unknown.
                         let _ = own.send(Message::Outcome { attempt, outcome });
                     });

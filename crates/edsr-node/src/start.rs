@@ -1,28 +1,31 @@
 //! Starting: open both logs, fold them again, hold the result against the journal, and go on where it stopped.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::Builder;
 use std::time::Duration;
 
 use edsr_actuate::{Registry, Settings as ActuateSettings};
-use edsr_engine::Engine;
 use edsr_engine::admit::{Dedupe, DedupeSettings};
 use edsr_engine::bundle::Bundle;
 use edsr_engine::drive::{Broken, Drive, Recovered, Recovery};
 use edsr_engine::policy::PolicyError;
+use edsr_engine::{Engine, Input};
 use edsr_journal::{Journal, JournalError, JournalReader};
 use edsr_log::{
     EventLog, LogError, LogObserver, LogReader, LogThread, LogThreadSettings, ReadLimit, Retention,
     StoredRecord,
 };
-use edsr_model::{Actor, BundleHash, Entry, Event, Fact, Lsn, Record, Seq, Timestamp};
+use edsr_model::{
+    Actor, BundleHash, EffectRequest, Entry, Event, Fact, Lsn, Outcome, PauseScope, Record, Seq,
+    Timestamp,
+};
 
 use crate::api::EventSink;
 use crate::bundles::{BundleFiles, BundleStore, BundleStoreError, Compile};
 use crate::clock::Clock;
-use crate::core::{Core, Message, Parts, SnapshotEvery};
+use crate::core::{Core, Message, Parts, SnapshotEvery, pause, read_pause_file};
 use crate::doors::Doors;
 use crate::journal_thread::JournalThread;
 use crate::node::{Node, Token};
@@ -111,6 +114,9 @@ pub enum StartError {
     Schema(Vec<PolicyError>),
 }
 
+/// Calls that were decided but not intended durably when the node went down are made only if it was down no longer.
+pub const RESUME_MAX: Duration = Duration::from_secs(300);
+
 /// How long a start took and what it did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Started {
@@ -162,16 +168,22 @@ pub fn start(setup: Setup) -> Result<(Arc<Node>, Started), StartError> {
         setup.pending_bytes_max,
     ));
     let registry = registry(setup.actuate, &node);
-    let mut recovered = recovered;
     let pause_file = setup.data_dir.join("pause");
-    // With the pause file there, what recovery derived anew is not called; the core tells the engine so.
-    let held = if pause_file.exists() {
+    let mut recovered = recovered;
+    let paused = pause_file.exists();
+    // What recovery derived anew is not called with the pause file there, nor when it was decided too long ago.
+    let asleep = clock.tick().since(recovered.engine.now());
+    let held = if paused || asleep > RESUME_MAX {
         std::mem::take(&mut recovered.output.calls)
     } else {
         Vec::new()
     };
     let mut drive = Drive::recovered(recovered, durable, head.seq);
-    drive.offer(edsr_engine::Input::Stated {
+    if paused {
+        pause_at_start(&mut drive, &pause_file, clock.tick());
+    }
+    hold_back(&mut drive, held);
+    drive.offer(Input::Stated {
         at: clock.tick(),
         actor: Actor::Node,
         fact: Fact::NodeStarted {
@@ -194,7 +206,7 @@ pub fn start(setup: Setup) -> Result<(Arc<Node>, Started), StartError> {
         snapshot_every: setup.snapshot_every,
         retention: setup.retention,
         pause_file,
-        held,
+        pause_file_seen: paused,
         inbox,
         own,
     });
@@ -204,6 +216,38 @@ pub fn start(setup: Setup) -> Result<(Arc<Node>, Started), StartError> {
     node.own_thread(thread);
     node.activate_at_start(setup.activation)?;
     Ok((node, started))
+}
+
+/// Honours the pause file before time goes on, so that nothing which fell due while the node was down gets past it.
+fn pause_at_start(drive: &mut Drive, file: &Path, now: Timestamp) {
+    let (by, reason) = read_pause_file(file);
+    let pause = pause(Actor::Person(by.clone()), PauseScope::All, reason, now);
+    let at = drive.engine().now();
+    drive.offer(Input::Stated {
+        at,
+        actor: Actor::Person(by),
+        fact: Fact::Paused(pause),
+    });
+}
+
+/// Tells the engine of calls that are not made after all; it goes on from there as after any failure.
+fn hold_back(drive: &mut Drive, held: Vec<(Seq, EffectRequest)>) {
+    let at = drive.engine().now();
+    for (_, request) in held {
+        let outcome = Outcome::Failed {
+            reason: "it was held back before it was sent: the node was down, or a pause came first"
+                .to_owned(),
+            output: serde_json::Value::Null,
+        };
+        drive.offer(Input::Stated {
+            at,
+            actor: Actor::Node,
+            fact: Fact::StepOutcome {
+                attempt: request.attempt,
+                outcome,
+            },
+        });
+    }
 }
 
 /// Tells the core what the event log's thread reports.

@@ -10,6 +10,7 @@
 //! 30s    pause all maintenance
 //! 40s    resume
 //! 50s    restart                           # the process dies, and starts again from the logs
+//! 55s    down                              # the process dies; nothing happens until a `restart`
 //! 60s    activate                          # the second bundle, after a line `=====`
 //! 70s    approve                           # the plan that waits
 //! 2m     end                               # time passes, nothing else happens
@@ -51,6 +52,8 @@ pub enum What {
     Resume,
     /// The process dies and starts again.
     Restart,
+    /// The process dies and stays dead until it is started again.
+    Down,
     /// The other bundle comes into force.
     Activate,
     /// A person agrees to the plan that waits, or turns it down.
@@ -97,6 +100,7 @@ fn what(at: Duration, words: &[&str]) -> Result<Vec<(Duration, What)>, String> {
         }),
         "resume" => one(What::Resume),
         "restart" => one(What::Restart),
+        "down" => one(What::Down),
         "activate" => one(What::Activate),
         "approve" => one(What::Approve(true)),
         "reject" => one(What::Approve(false)),

@@ -8,7 +8,7 @@ use edsr_actuate::scripted::Scripted;
 use edsr_bundle::{SourceFile, load_files, testing};
 use edsr_engine::bundle::Bundle;
 use edsr_engine::drive::{Action, Drive, Recovery};
-use edsr_engine::{Engine, Input};
+use edsr_engine::{Engine, Input, OUTCOME_GRACE};
 use edsr_journal::{Journal as _, MemoryJournal};
 use edsr_model::{
     Actor, AttemptId, Data, DecisionId, EffectRequest, Entry, Event, Fact, Lsn, Outcome, Pause,
@@ -39,6 +39,7 @@ pub struct World {
     known: Vec<Arc<Bundle>>,
     snapshot: Option<(Vec<u8>, Seq)>,
     last: Timestamp,
+    down: bool,
     inputs: usize,
     calls: Vec<EffectRequest>,
 }
@@ -69,6 +70,7 @@ impl World {
             bundles,
             snapshot: None,
             last: EPOCH,
+            down: false,
             inputs: 0,
             calls: Vec::new(),
         };
@@ -108,7 +110,9 @@ impl World {
         self.script = story.script.clone();
         for (at, what) in &story.lines {
             let at = EPOCH.after(*at);
-            self.pass_time(at)?;
+            if !self.down {
+                self.pass_time(at)?;
+            }
             if restarts {
                 self.restart(at)?;
             }
@@ -181,6 +185,10 @@ impl World {
                 Ok(())
             }
             What::Restart => self.restart(at),
+            What::Down => {
+                self.down = true;
+                Ok(())
+            }
             What::Activate => self.activate(at),
             What::Approve(granted) => {
                 let decision = self
@@ -281,7 +289,14 @@ impl World {
         }
         self.calls.push(request.clone());
         let now = self.drive.engine().now();
-        for (delay, outcome) in self.script.answer(&request) {
+        let mut answers = self.script.answer(&request);
+        if answers.is_empty() {
+            // As a node does: what never comes back is stated to be unknown.
+            let patience = request.timeout.saturating_mul(2) + OUTCOME_GRACE;
+            let reason = "no outcome came back in time".to_owned();
+            answers.push((patience, Outcome::Unknown { reason }));
+        }
+        for (delay, outcome) in answers {
             let place = (
                 now.after(delay),
                 self.due.len() as u64 + self.calls.len() as u64 * 1000,
@@ -293,6 +308,7 @@ impl World {
 
     /// The process dies: what was only in memory is gone, and replies that are still on their way find nobody.
     fn restart(&mut self, at: Timestamp) -> Result<(), String> {
+        self.down = false;
         self.due.clear();
         let (mut engine, from) = match &self.snapshot {
             Some((state, seq)) => {

@@ -111,6 +111,22 @@ fn a_broken_bundle_does_not_start() {
     place.start().stop();
 }
 
+/// Who may send stands in `edsr.yaml`, which is not part of the bundle's hash: the first edit counts all the same.
+#[test]
+fn a_door_that_is_locked_is_locked() {
+    let place = Place::new(OPEN_NODE);
+    std::fs::write(place.path("secret"), "s3cret").unwrap();
+    let node = place.start();
+    node.event("e1", "other", &json!({})).is(202);
+    let locked = OPEN_NODE.replace("none: true", "bearer: { secret: { file: ../secret } }");
+    place.write("edsr.yaml", &locked);
+    wait_for("the lock", || {
+        (node.event("e1", "other", &json!({})).status == 401).then_some(())
+    });
+    wait_activations(&node, 1);
+    node.stop();
+}
+
 const HOOK: &str = "\
 apiVersion: edsr.dev/v1
 kind: Source

@@ -123,7 +123,10 @@ async fn what_did_not_start_says_why() {
             "`cwd` is `/no/such`, which is no directory",
         ),
         (json!({"argv": ["a\u{0}b"]}), "`argv[0]` holds a NUL"),
-        (json!({"argv": "true"}), "`argv` must be a list"),
+        (
+            json!({"argv": "true"}),
+            "`argv` must be written out as a list",
+        ),
         (
             json!({"argv": ["true"], "env": {"T": {"secret": {"env": "EDSR_NOT_SET"}}}}),
             "variable `EDSR_NOT_SET` is not set",

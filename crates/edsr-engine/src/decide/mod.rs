@@ -46,7 +46,7 @@ pub(crate) fn judge(state: &State, bundle: &Bundle, case: &Case<'_>) -> (Verdict
             add(Verdict::Deny, reason);
         }
     }
-    for reason in causes(case) {
+    for reason in causes(state, case) {
         add(Verdict::Deny, reason);
     }
     let (limit, reason) = policies(state, bundle, case);
@@ -127,7 +127,7 @@ pub(crate) fn covers(
 }
 
 /// What the evidence itself says against acting on it.
-fn causes(case: &Case<'_>) -> Vec<Reason> {
+fn causes(state: &State, case: &Case<'_>) -> Vec<Reason> {
     let mut reasons = Vec::new();
     let guards = &case.playbook.guards;
     if case.plan.depth >= guards.depth_max {
@@ -142,20 +142,38 @@ fn causes(case: &Case<'_>) -> Vec<Reason> {
                 .with("maxDepth", guards.depth_max),
         );
     }
-    let age = case.now.since(case.plan.evidence_at);
-    if case.first && age > guards.evidence_max_age {
-        let text = format!(
-            "the evidence is {} old; at most {} is accepted",
-            format_duration(age),
-            format_duration(guards.evidence_max_age)
-        );
-        reasons.push(
-            Reason::new(ReasonCode::GuardStaleEvidence, text)
-                .with("age", format_duration(age))
-                .with("maxAge", format_duration(guards.evidence_max_age)),
-        );
-    }
+    reasons.extend(stale(state, case));
     reasons
+}
+
+/// Evidence is stale when a plan is first judged long after it; and when the node was down for long since, so that
+/// nobody knows whether what was found still holds.
+fn stale(state: &State, case: &Case<'_>) -> Option<Reason> {
+    let max = case.playbook.guards.evidence_max_age;
+    let age = case.now.since(case.plan.evidence_at);
+    let blind = state
+        .down
+        .filter(|(from, _)| case.plan.evidence_at <= *from)
+        .map(|(from, to)| to.since(from))
+        .filter(|blind| *blind > max);
+    let (text, age) = match blind {
+        Some(blind) => {
+            let text = format!(
+                "nothing was seen for {} since the evidence",
+                format_duration(blind)
+            );
+            (text, blind)
+        }
+        None if case.first && age > max => {
+            (format!("the evidence is {} old", format_duration(age)), age)
+        }
+        None => return None,
+    };
+    let text = format!("{text}; at most {} is accepted", format_duration(max));
+    let reason = Reason::new(ReasonCode::GuardStaleEvidence, text)
+        .with("age", format_duration(age))
+        .with("maxAge", format_duration(max));
+    Some(reason)
 }
 
 fn autonomy(playbook: &Playbook) -> Option<(Verdict, Reason)> {

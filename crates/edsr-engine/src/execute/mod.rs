@@ -18,7 +18,10 @@ use serde_json::Value;
 
 use crate::bundle::Retry;
 
-/// How long past its own timeout a call's outcome is waited for before it counts as unknown.
+/// How long past twice its own timeout (once to wait for its turn, once to run) a call's outcome is waited for.
+///
+/// The shell then states that the outcome is unknown. It is not a timer of the engine's, because only the shell knows
+/// when the call was really made: the engine's time may lie behind after a stall.
 pub const OUTCOME_GRACE: Duration = Duration::from_secs(15);
 
 /// How often a call that may be repeated is sent again after an unknown outcome, and how often a probe is asked.
@@ -35,7 +38,7 @@ pub(crate) struct Execution {
     /// The step that is done, or undone.
     pub(crate) cursor: usize,
     pub(crate) in_flight: Option<InFlight>,
-    /// Waits for this instant: the next attempt, a lost outcome, or the end of verification.
+    /// Waits for this instant: the next attempt, or the end of verification.
     pub(crate) wake: Option<Timestamp>,
     /// Would dispatch, but a pause covers it.
     pub(crate) held: bool,

@@ -6,7 +6,7 @@ use edsr_model::{
 };
 use serde_json::{Map, Value, json};
 
-use super::{Execution, InFlight, OUTCOME_GRACE, UNKNOWN_REPEATS_MAX, backoff, index};
+use super::{Execution, InFlight, UNKNOWN_REPEATS_MAX, backoff, index};
 use crate::bundle::{Call, Playbook};
 use crate::decide::{covers, detection_value};
 use crate::engine::Engine;
@@ -124,11 +124,10 @@ impl Engine {
         let fact = Fact::StepIntended(request.clone());
         let seq = self.emit(fact, Some(Cause::Entry(execution.seq)), correlation);
         self.call(seq, request);
-        let wake = self.state.now.after(call.timeout).after(OUTCOME_GRACE);
         let class = call.class;
         self.with_execution(id, |execution| {
             execution.held = false;
-            execution.wake = Some(wake);
+            execution.wake = None;
             execution.in_flight = Some(InFlight {
                 attempt,
                 class,
@@ -255,16 +254,12 @@ impl Engine {
         }
     }
 
-    /// The run's wake-up: the next attempt, a lost outcome, or the end of verification.
+    /// The run's wake-up: the next attempt, or the end of verification.
     pub(crate) fn wake_execution(&mut self, id: &ExecutionId) {
         let Some(execution) = self.state.executions.get_mut(id) else {
             return;
         };
         execution.wake = None;
-        if let Some(in_flight) = execution.in_flight.clone() {
-            let reason = "no outcome came back in time".to_owned();
-            return self.outcome(&in_flight.attempt, &Outcome::Unknown { reason });
-        }
         if execution.status == ExecutionStatus::Verifying {
             return self.verification_over(id);
         }

@@ -193,7 +193,7 @@ impl Core {
 }
 
 /// Who paused by file and why; the file counts whatever it says.
-fn read_pause_file(path: &std::path::Path) -> (String, String) {
+pub(crate) fn read_pause_file(path: &std::path::Path) -> (String, String) {
     let text = std::fs::read(path).unwrap_or_default();
     let value: serde_json::Value =
         serde_json::from_slice(&text[..text.len().min(4096)]).unwrap_or_default();

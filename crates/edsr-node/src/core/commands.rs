@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use edsr_engine::Refusal;
 use edsr_engine::bundle::Bundle;
-use edsr_model::{Actor, Fact, Pause, PauseId, Seq};
+use edsr_model::{Actor, Fact, Pause, PauseId, PauseScope, Seq, Timestamp};
 
 use super::Core;
 use crate::api::{Command, CommandDone, CommandError};
@@ -16,20 +16,12 @@ impl Core {
         command: Command,
     ) -> Result<CommandDone, CommandError> {
         let at = self.parts.clock.tick();
-        let mut pause = None;
+        let mut made = None;
         let fact = match command {
             Command::Pause { scope, reason } => {
-                let said = stated_reason(reason)?;
-                let micros = at.as_micros().to_be_bytes();
-                let id = PauseId::derive([micros.as_slice(), actor.to_string().as_bytes()]);
-                pause = Some(id.clone());
-                Fact::Paused(Pause {
-                    id,
-                    scope,
-                    reason: said,
-                    by: actor.clone(),
-                    at,
-                })
+                let pause = pause(actor.clone(), scope, stated_reason(reason)?, at);
+                made = Some(pause.id.clone());
+                Fact::Paused(pause)
             }
             Command::Resume { pause, reason } => Fact::Resumed {
                 pause,
@@ -60,7 +52,7 @@ impl Core {
         self.publish_pauses();
         Ok(CommandDone {
             seq,
-            pause,
+            pause: made,
             durable: false,
         })
     }
@@ -86,6 +78,18 @@ impl Core {
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner) = hash;
         Ok(seq)
+    }
+}
+
+/// A pause, named after who paused and when.
+pub(crate) fn pause(by: Actor, scope: PauseScope, reason: String, at: Timestamp) -> Pause {
+    let micros = at.as_micros().to_be_bytes();
+    Pause {
+        id: PauseId::derive([micros.as_slice(), by.to_string().as_bytes()]),
+        scope,
+        reason,
+        by,
+        at,
     }
 }
 

@@ -37,6 +37,8 @@ pub(crate) async fn run(args: RunArgs) -> Exit {
 }
 
 async fn serve(args: RunArgs) -> Result<(), Failure> {
+    // Taken before the bundle is read, so that no edit falls in between.
+    let read = reload::stamp(&args.dir);
     let (setup, settings) = setup::setup(&args)?;
     let listener = TcpListener::bind(settings.listen).await.map_err(|error| {
         let text = format!("cannot listen on {}: {error}", settings.listen);
@@ -54,7 +56,7 @@ async fn serve(args: RunArgs) -> Result<(), Failure> {
         from = ?started.from,
         "caught up with the event log and the journal"
     );
-    let reload = reload::watch(&args.dir, Arc::clone(&node));
+    let reload = reload::watch(&args.dir, read, Arc::clone(&node));
     let router = edsr_server::router(
         Arc::clone(&node) as Arc<dyn NodeApi>,
         ServerSettings::default(),

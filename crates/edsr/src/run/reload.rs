@@ -30,15 +30,18 @@ impl Drop for Reload {
     }
 }
 
-/// Watches a bundle's directory.
-pub(super) fn watch(dir: &Path, node: Arc<Node>) -> Reload {
+/// What a directory looks like: path, length and time of each file.
+pub(super) type Stamp = Vec<(PathBuf, u64, Option<std::time::SystemTime>)>;
+
+/// Watches a bundle's directory, which looked like `read` when the node's bundle was read from it.
+pub(super) fn watch(dir: &Path, read: Stamp, node: Arc<Node>) -> Reload {
     let changed = Arc::new(Notify::new());
     let watcher = watcher(dir, Arc::clone(&changed))
         .inspect_err(|error| {
             tracing::warn!(%error, "changes of the bundle are noticed every 10 s only");
         })
         .ok();
-    let task = tokio::spawn(reload(dir.to_owned(), node, changed));
+    let task = tokio::spawn(reload(dir.to_owned(), read, node, changed));
     Reload {
         _watcher: watcher,
         task,
@@ -67,34 +70,31 @@ fn concerns_a_bundle(path: &Path) -> bool {
             .any(|part| part.as_os_str().to_string_lossy().starts_with(".edsr"))
 }
 
-async fn reload(dir: PathBuf, node: Arc<Node>, changed: Arc<Notify>) {
-    let mut last = None;
+async fn reload(dir: PathBuf, read: Stamp, node: Arc<Node>, changed: Arc<Notify>) {
+    let mut last = read;
     loop {
         let _ = tokio::time::timeout(LOOK_EVERY, changed.notified()).await;
         tokio::time::sleep(QUIET).await;
         let stamp = stamp(&dir);
-        if last.as_ref() == Some(&stamp) {
-            continue;
+        if last != stamp {
+            last = stamp;
+            look(&dir, &node).await;
         }
-        let first = last.replace(stamp).is_none();
-        look(&dir, &node, first).await;
     }
 }
 
-/// Reads the directory again and puts what it says into force, if it says anything new.
-async fn look(dir: &Path, node: &Node, first: bool) {
+/// Reads the directory again and puts what it says into force. Doors are opened anew even where the bundle means the
+/// same as before: who may send is said in files that do not count for its hash.
+async fn look(dir: &Path, node: &Node) {
     let loaded = setup::load(dir).and_then(|compiled| {
         let hash = compiled.bundle.hash;
         Ok((hash, setup::activation(compiled)?))
     });
     match loaded {
         Ok((hash, activation)) => {
-            let before = edsr_node::api::NodeApi::status(node);
-            if hash == before.bundle && before.bundle_problems.is_none() && first {
-                return;
-            }
+            let before = edsr_node::api::NodeApi::status(node).bundle;
             match node.activate(activation).await {
-                Ok(seq) if hash != before.bundle => {
+                Ok(seq) if hash != before => {
                     tracing::info!(bundle = hash.short(), %seq, "a changed bundle is in force");
                 }
                 Ok(_) => {}
@@ -113,8 +113,8 @@ fn refuse(node: &Node, problems: &str) {
     node.refuse_bundle(problems.to_owned());
 }
 
-/// What the directory looks like, so that it is only read when it looks different: path, length and time of each file.
-fn stamp(dir: &Path) -> Vec<(PathBuf, u64, Option<std::time::SystemTime>)> {
+/// What the directory looks like, so that it is only read when it looks different.
+pub(super) fn stamp(dir: &Path) -> Stamp {
     let mut found = Vec::new();
     let mut folders = vec![(dir.to_owned(), 0)];
     while let Some((folder, depth)) = folders.pop() {
