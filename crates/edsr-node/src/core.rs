@@ -11,8 +11,7 @@ mod chores;
 mod commands;
 mod ingest;
 
-pub(crate) use chores::read_pause_file;
-pub(crate) use commands::pause;
+pub(crate) use chores::pause_from_file;
 
 use std::collections::VecDeque;
 use std::path::PathBuf;

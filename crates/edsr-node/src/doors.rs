@@ -12,7 +12,7 @@ use crate::api::{Door, DoorLimits, IngestError, Rejected};
 /// One source with its memory of deliveries.
 struct Gate {
     source: Source,
-    replay: Mutex<ReplayWindow>,
+    replay: Arc<Mutex<ReplayWindow>>,
 }
 
 /// All doors that are open.
@@ -29,20 +29,22 @@ pub(crate) struct Taken {
 }
 
 impl Doors {
-    /// The door for CloudEvents, and one per source.
-    pub(crate) fn new(events: Source, hooks: Vec<Source>) -> Self {
-        let gate = |source| {
+    /// The door for CloudEvents, and one per source. A door that was there before remembers its deliveries.
+    pub(crate) fn new(events: Source, hooks: Vec<Source>, before: &Self) -> Self {
+        let gate = |source, old: Option<&Arc<Gate>>| {
             Arc::new(Gate {
                 source,
-                replay: Mutex::new(ReplayWindow::default()),
+                replay: old.map_or_else(Arc::default, |old| Arc::clone(&old.replay)),
             })
         };
-        let hooks = hooks.into_iter();
+        let hooks = hooks.into_iter().map(|source| {
+            let name = source.name().to_owned();
+            let old = before.hooks.get(&name);
+            (name, gate(source, old))
+        });
         Self {
-            events: Some(gate(events)),
-            hooks: hooks
-                .map(|source| (source.name().to_owned(), gate(source)))
-                .collect(),
+            events: Some(gate(events, before.events.as_ref())),
+            hooks: hooks.collect(),
         }
     }
 

@@ -21,9 +21,10 @@ use crate::api::{
 use crate::bundles::{BundleStore, BundleStoreError};
 use crate::clock::wall;
 use crate::core::Message;
+use crate::doors::Doors;
 use crate::metrics::By;
 use crate::shared::Shared;
-use crate::start::{Activation, DURABLE_WAIT, ask, doors};
+use crate::start::{Activation, DURABLE_WAIT, ask};
 use crate::view::Views;
 
 /// A person who may use the API.
@@ -144,11 +145,14 @@ impl Node {
     }
 
     fn open_doors(&self, activation: Activation) {
-        *self
-            .shared
-            .doors
-            .write()
-            .unwrap_or_else(PoisonError::into_inner) = doors(activation.events, activation.hooks);
+        {
+            let mut doors = self
+                .shared
+                .doors
+                .write()
+                .unwrap_or_else(PoisonError::into_inner);
+            *doors = Doors::new(activation.events, activation.hooks, &doors);
+        }
         *self
             .shared
             .documents

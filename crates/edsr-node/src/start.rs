@@ -18,15 +18,13 @@ use edsr_log::{
     StoredRecord,
 };
 use edsr_model::{
-    Actor, BundleHash, EffectRequest, Entry, Event, Fact, Lsn, Outcome, PauseScope, Record, Seq,
-    Timestamp,
+    Actor, BundleHash, EffectRequest, Entry, Event, Fact, Lsn, Outcome, Record, Seq, Timestamp,
 };
 
 use crate::api::EventSink;
 use crate::bundles::{BundleFiles, BundleStore, BundleStoreError, Compile};
 use crate::clock::Clock;
-use crate::core::{Core, Message, Parts, SnapshotEvery, pause, read_pause_file};
-use crate::doors::Doors;
+use crate::core::{Core, Message, Parts, SnapshotEvery, pause_from_file};
 use crate::journal_thread::JournalThread;
 use crate::node::{Node, Token};
 use crate::shared::Shared;
@@ -220,12 +218,11 @@ pub fn start(setup: Setup) -> Result<(Arc<Node>, Started), StartError> {
 
 /// Honours the pause file before time goes on, so that nothing which fell due while the node was down gets past it.
 fn pause_at_start(drive: &mut Drive, file: &Path, now: Timestamp) {
-    let (by, reason) = read_pause_file(file);
-    let pause = pause(Actor::Person(by.clone()), PauseScope::All, reason, now);
+    let pause = pause_from_file(file, now);
     let at = drive.engine().now();
     drive.offer(Input::Stated {
         at,
-        actor: Actor::Person(by),
+        actor: pause.by.clone(),
         fact: Fact::Paused(pause),
     });
 }
@@ -433,8 +430,3 @@ pub(crate) fn ask<T>(
 
 /// How long a command waits for its entry to become durable before it answers that it holds, but is not durable yet.
 pub(crate) const DURABLE_WAIT: Duration = Duration::from_secs(2);
-
-/// The doors of an activation.
-pub(crate) fn doors(events: edsr_source::Source, hooks: Vec<edsr_source::Source>) -> Doors {
-    Doors::new(events, hooks)
-}

@@ -1,16 +1,19 @@
 //! What the core does beside its work: the pause file, figures, snapshots, and the end.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use edsr_engine::drive::Action;
 use edsr_log::RetainRequest;
-use edsr_model::{Actor, Lsn, PauseScope, Timestamp};
+use edsr_model::{Actor, Fact, Lsn, Pause, PauseId, PauseScope, Timestamp};
 
 use super::{Core, Message, NAP_MAX, Parts, RETAIN_EVERY};
-use crate::api::Command;
 use crate::metrics::{By, level};
 use crate::snapshots::Snapshot;
+
+/// How much of the pause file is read, in bytes.
+const PAUSE_FILE_BYTES_MAX: usize = 4096;
 
 impl Core {
     pub(super) fn chores(&mut self, now: Timestamp) {
@@ -50,14 +53,9 @@ impl Core {
             return;
         }
         self.pause_file_seen = true;
-        let (by, reason) = read_pause_file(&self.parts.pause_file);
-        let pause = Command::Pause {
-            scope: PauseScope::All,
-            reason,
-        };
-        if let Err(error) = self.command(Actor::Person(by), pause) {
-            tracing::error!(%error, "the pause file could not be honoured");
-        }
+        let pause = pause_from_file(&self.parts.pause_file, self.parts.clock.tick());
+        self.state(pause.by.clone(), Fact::Paused(pause));
+        self.publish_pauses();
     }
 
     pub(super) fn publish_pauses(&self) {
@@ -192,25 +190,31 @@ impl Core {
     }
 }
 
-/// Who paused by file and why; the file counts whatever it says.
-pub(crate) fn read_pause_file(path: &std::path::Path) -> (String, String) {
+/// The pause that the file means, whatever it says. Its id comes from the file, so that one that could not be removed
+/// means the same pause again after a crash, and not a second one.
+pub(crate) fn pause_from_file(path: &Path, at: Timestamp) -> Pause {
     let text = std::fs::read(path).unwrap_or_default();
-    let value: serde_json::Value =
-        serde_json::from_slice(&text[..text.len().min(4096)]).unwrap_or_default();
+    let text = &text[..text.len().min(PAUSE_FILE_BYTES_MAX)];
+    let written = std::fs::metadata(path)
+        .and_then(|meta| meta.modified())
+        .ok();
+    let written = written.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+    let written = written.unwrap_or_default().as_nanos().to_be_bytes();
+    let value: serde_json::Value = serde_json::from_slice(text).unwrap_or_default();
     let field = |name: &str, default: &str| {
-        let text = value
-            .get(name)
-            .and_then(|value| value.as_str())
-            .unwrap_or_default();
-        let text = edsr_source::printable(text.trim(), 1024);
-        if text.is_empty() {
+        let said = value.get(name).and_then(|value| value.as_str());
+        let said = edsr_source::printable(said.unwrap_or_default().trim(), 1024);
+        if said.is_empty() {
             default.to_owned()
         } else {
-            text
+            said
         }
     };
-    (
-        field("by", "file"),
-        field("reason", "the file `pause` in the data directory"),
-    )
+    Pause {
+        id: PauseId::derive([b"file".as_slice(), text, written.as_slice()]),
+        scope: PauseScope::All,
+        reason: field("reason", "the file `pause` in the data directory"),
+        by: Actor::Person(field("by", "file")),
+        at,
+    }
 }

@@ -82,7 +82,7 @@ impl Core {
 }
 
 /// A pause, named after who paused and when.
-pub(crate) fn pause(by: Actor, scope: PauseScope, reason: String, at: Timestamp) -> Pause {
+fn pause(by: Actor, scope: PauseScope, reason: String, at: Timestamp) -> Pause {
     let micros = at.as_micros().to_be_bytes();
     Pause {
         id: PauseId::derive([micros.as_slice(), by.to_string().as_bytes()]),

@@ -61,13 +61,16 @@ fn watcher(dir: &Path, changed: Arc<Notify>) -> notify::Result<RecommendedWatche
     Ok(watcher)
 }
 
-/// The data directory often lies below the bundle; what is written there is no change of it.
+/// What is written into the data directory, which often lies below the bundle, is no change of the bundle; nor is a log.
 fn concerns_a_bundle(path: &Path) -> bool {
+    let hidden =
+        |part: std::path::Component<'_>| part.as_os_str().to_string_lossy().starts_with(".edsr");
+    (is_document(path) || path.is_dir()) && !path.components().any(hidden)
+}
+
+fn is_document(path: &Path) -> bool {
     let ending = path.extension().and_then(|ending| ending.to_str());
-    matches!(ending, Some("yaml" | "yml" | "cedar") | None)
-        && !path
-            .components()
-            .any(|part| part.as_os_str().to_string_lossy().starts_with(".edsr"))
+    matches!(ending, Some("yaml" | "yml" | "cedar"))
 }
 
 async fn reload(dir: PathBuf, read: Stamp, node: Arc<Node>, changed: Arc<Notify>) {
@@ -127,7 +130,7 @@ pub(super) fn stamp(dir: &Path) -> Stamp {
             let Ok(meta) = entry.metadata() else { continue };
             if meta.is_dir() && !hidden && depth < 16 {
                 folders.push((path, depth + 1));
-            } else if meta.is_file() && concerns_a_bundle(&path) && found.len() < 10_000 {
+            } else if meta.is_file() && is_document(&path) && found.len() < 10_000 {
                 found.push((path, meta.len(), meta.modified().ok()));
             }
         }

@@ -192,7 +192,7 @@ mod tests {
         let at = |path: &str| dir.path().join(path);
         let defaults = (at(".edsr/data"), at(".edsr/keys/journal.key"));
         assert_eq!(home(dir.path(), None), defaults);
-        let moved = (at("moved"), at("keys/journal.key"));
+        let moved = (at("moved"), at("moved-keys/journal.key"));
         assert_eq!(home(dir.path(), Some("moved")), moved);
 
         // A mistake elsewhere in the bundle does not matter.
@@ -207,7 +207,7 @@ mod tests {
 
         fs::create_dir(at("d")).unwrap();
         fs::write(at("d/journal.db"), "").unwrap();
-        assert_eq!(home(&at("d"), None), (at("d"), at("keys/journal.key")));
+        assert_eq!(home(&at("d"), None), (at("d"), at("d-keys/journal.key")));
         fs::write(at(NODE_FILE), "kind: 7\n").unwrap();
         assert!(settings(dir.path()).is_err());
     }
