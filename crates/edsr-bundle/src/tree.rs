@@ -10,7 +10,7 @@ use std::rc::Rc;
 pub const DEPTH_MAX: usize = 64;
 
 /// What the documents of one file may come to once aliases are expanded: bytes of text, and
-/// [`NODE_WEIGHT`] for every value.
+/// `NODE_WEIGHT` for every value.
 pub const EXPANDED_MAX: usize = 16 * 1024 * 1024;
 
 /// What a value counts beside its text.
