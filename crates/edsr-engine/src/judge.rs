@@ -44,7 +44,12 @@ impl Engine {
             .map(|reason| reason.code.as_str().to_owned())
             .collect();
         let next = Waiting {
-            wake: reasons.iter().filter_map(|reason| reason.until).max(),
+            // Never an instant that has come already: it would be judged again and again at that instant.
+            wake: reasons
+                .iter()
+                .filter_map(|reason| reason.until)
+                .filter(|until| *until > self.state.now)
+                .max(),
             round: waiting.round + 1,
             seq: waiting.seq,
             codes,

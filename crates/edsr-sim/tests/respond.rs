@@ -106,6 +106,45 @@ fn the_breaker_opens_after_runs_that_did_not_help_and_probes_later() {
 }
 
 #[test]
+fn while_the_breaker_probes_others_wait_for_that_run() {
+    let shared = ONE_STEP
+        .replace("service/${detection.key.name}", "service/shared")
+        .replace("cooldown: 1m", "cooldown: 0s")
+        .replace("after: 2, reset: 10m", "after: 1, reset: 2m");
+    check(
+        &bundle(&shared),
+        "0s    event alert name=a firing=true
+         90s   event alert name=a firing=false
+         200s  event alert name=b firing=true
+         201s  event alert name=c firing=true
+         210s  event alert name=b firing=false
+         220s  event alert name=c firing=false",
+        "0s opened d name=a
+         0s auto fix service/shared [permitted]
+         0s do one #1
+         0s outcome one ok
+         1m not verified
+         1m ended unverified
+         1m30s resolved cleared
+         3m20s opened d name=b
+         3m20s auto fix service/shared [permitted]
+         3m20s do one #1
+         3m20s outcome one ok
+         3m21s opened d name=c
+         3m21s deny fix service/shared [permitted guard.target-busy guard.breaker-open]
+         3m30s resolved cleared
+         3m30s verified
+         3m30s ended succeeded
+         3m30s auto fix service/shared [permitted]
+         3m30s do one #1
+         3m30s outcome one ok
+         3m40s resolved cleared
+         3m40s verified
+         3m40s ended succeeded",
+    );
+}
+
+#[test]
 fn a_limit_counts_runs_over_all_targets() {
     let limited = ONE_STEP.replace("cooldown: 1m", "cooldown: 0s, limit: 2 per 10m");
     check(

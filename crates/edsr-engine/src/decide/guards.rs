@@ -150,19 +150,27 @@ impl GuardLedger {
             return None;
         }
         let until = runs.ended_at.unwrap_or(now).after(breaker.reset);
-        if now >= until && !runs.probing {
-            return None;
-        }
-        let text = format!(
-            "{} runs in a row on `{}` were not verified; one more is let through {} after the last",
-            runs.unverified_in_a_row,
-            plan.target,
-            format_duration(breaker.reset)
+        let reason = |text: String| {
+            Reason::new(ReasonCode::GuardBreakerOpen, text)
+                .with("unverifiedInARow", runs.unverified_in_a_row)
+                .with("after", breaker.after)
+        };
+        let row = format!(
+            "{} runs in a row on `{}` were not verified",
+            runs.unverified_in_a_row, plan.target
         );
-        let reason = Reason::new(ReasonCode::GuardBreakerOpen, text)
-            .with("unverifiedInARow", runs.unverified_in_a_row)
-            .with("after", breaker.after);
-        Some(reason.until(until))
+        if runs.probing {
+            return Some(reason(format!(
+                "{row}; one more is under way to see whether it helps"
+            )));
+        }
+        (now < until).then(|| {
+            let reset = format_duration(breaker.reset);
+            reason(format!(
+                "{row}; one more is let through {reset} after the last"
+            ))
+            .until(until)
+        })
     }
 
     fn runs(&self, plan: &Plan) -> Option<&Runs> {
