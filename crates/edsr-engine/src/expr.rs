@@ -345,6 +345,27 @@ mod tests {
     }
 
     #[test]
+    fn misspelt_fields_of_our_own_variables_are_found_at_load() {
+        let error = |text: &str| {
+            Expr::compile(text, &["detection", "target"])
+                .unwrap_err()
+                .message
+        };
+        assert_eq!(
+            error("detection.resolvd"),
+            "there is no `detection.resolvd`; did you mean `detection.resolved`?"
+        );
+        assert!(error("target.colour == 1").contains("it has `id`, `kind`, `name`"));
+        assert!(
+            Expr::compile(
+                "detection.key.anything == 1 && has(detection.summary)",
+                &["detection"]
+            )
+            .is_ok()
+        );
+    }
+
+    #[test]
     fn maps_are_walked_in_order_and_loops_are_bounded() {
         let names: Vec<_> = (0..50).map(|n| format!("n{n:02}")).collect();
         let map: serde_json::Map<_, _> = names

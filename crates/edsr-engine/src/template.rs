@@ -264,11 +264,11 @@ mod tests {
 
     fn check(template: Value, expected: Result<Value, &str>) {
         let scope = Scope::new().with(
-            "detection",
-            &json!({"key": {"region": "eu"}, "count": 3, "list": [1], "text": "${detection.count}",
+            "data",
+            &json!({"key": {"region": "eu"}, "count": 3, "list": [1], "text": "${data.count}",
                     "trap": [{"secret": {"env": "HOME"}}], "option": "--force"}),
         );
-        let rendered = Template::compile(&template, &["detection"])
+        let rendered = Template::compile(&template, &["data"])
             .map_err(|errors| errors[0].to_string())
             .and_then(|template| template.render(&scope).map_err(|error| error.to_string()));
         match (rendered, expected) {
@@ -281,41 +281,35 @@ mod tests {
     #[test]
     fn expressions_are_evaluated_once() {
         check(json!("plain"), Ok(json!("plain")));
-        check(json!("${detection.count}"), Ok(json!(3)));
-        check(json!("n=${detection.count}!"), Ok(json!("n=3!")));
-        check(json!("${detection.list}"), Ok(json!([1])));
-        check(json!(["${detection.key.region}", 1]), Ok(json!(["eu", 1])));
+        check(json!("${data.count}"), Ok(json!(3)));
+        check(json!("n=${data.count}!"), Ok(json!("n=3!")));
+        check(json!("${data.list}"), Ok(json!([1])));
+        check(json!(["${data.key.region}", 1]), Ok(json!(["eu", 1])));
         check(
             json!({"a": {"b": "${'}' + \"{\"}x"}}),
             Ok(json!({"a": {"b": "}{x"}})),
         );
         check(json!("${ {'a': 1}.a }"), Ok(json!(1)));
-        check(
-            json!("$${detection.count}"),
-            Ok(json!("${detection.count}")),
-        );
+        check(json!("$${data.count}"), Ok(json!("${data.count}")));
         // What an event says is data: it is not looked at again.
-        check(json!("${detection.text}"), Ok(json!("${detection.count}")));
-        check(
-            json!("say ${detection.text}"),
-            Ok(json!("say ${detection.count}")),
-        );
+        check(json!("${data.text}"), Ok(json!("${data.count}")));
+        check(json!("say ${data.text}"), Ok(json!("say ${data.count}")));
     }
 
     #[test]
     fn what_an_event_says_is_neither_a_secret_nor_an_option() {
         check(
-            json!({"headers": {"x": "${detection.trap}"}}),
+            json!({"headers": {"x": "${data.trap}"}}),
             Err("names a secret"),
         );
-        let scope = Scope::new().with("detection", &json!({"option": "--force", "plain": "eu"}));
+        let scope = Scope::new().with("data", &json!({"option": "--force", "plain": "eu"}));
         for (argv, place) in [
-            (json!(["run", "--plain", "${detection.plain}"]), None),
-            (json!(["run", "${detection.option}"]), Some(1)),
-            (json!(["run", "${detection.option}x"]), Some(1)),
-            (json!(["run", "--to=${detection.option}"]), None),
+            (json!(["run", "--plain", "${data.plain}"]), None),
+            (json!(["run", "${data.option}"]), Some(1)),
+            (json!(["run", "${data.option}x"]), Some(1)),
+            (json!(["run", "--to=${data.option}"]), None),
         ] {
-            let template = Template::compile(&argv, &["detection"]).unwrap();
+            let template = Template::compile(&argv, &["data"]).unwrap();
             let rendered = template.render(&scope).unwrap();
             assert_eq!(template.computed_option(&rendered), place, "{argv}");
         }
@@ -324,8 +318,8 @@ mod tests {
     #[test]
     fn mistakes_say_where() {
         check(json!({"argv": ["a", "${nope}"]}), Err("argv[1]"));
-        check(json!("${detection.count"), Err("no closing"));
-        check(json!("x ${detection.list}"), Err("inside a text"));
-        check(json!("${detection.missing}"), Err("missing"));
+        check(json!("${data.count"), Err("no closing"));
+        check(json!("x ${data.list}"), Err("inside a text"));
+        check(json!("${data.missing}"), Err("missing"));
     }
 }

@@ -92,7 +92,7 @@ pub enum JournalError {
         differs: Vec<String>,
     },
     /// The journal is not a continuation of what the witness file saw.
-    #[error("the journal `{}` was rolled back or rewritten: {reason}; run `edsr audit verify`, and renew the witness only if an older copy was put back on purpose", path.display())]
+    #[error("the journal `{}` was rolled back or rewritten: {reason}; run `edsr audit verify`, and start with `--renew-witness` only if an older copy was put back on purpose", path.display())]
     RolledBack {
         /// The journal.
         path: PathBuf,
@@ -100,7 +100,7 @@ pub enum JournalError {
         reason: String,
     },
     /// The journal has entries, but the witness file is gone.
-    #[error("the witness file `{}` is missing, so nobody can tell whether the journal was rolled back; put it back, or run `edsr audit verify` and then renew the witness", .0.display())]
+    #[error("the witness file `{}` is missing, so nobody can tell whether the journal was rolled back; put it back, or run `edsr audit verify` and then start once with `--renew-witness`", .0.display())]
     WitnessMissing(PathBuf),
     /// A stored entry is not what was written.
     #[error("entry {seq} is damaged: {reason}; run `edsr audit verify`")]

@@ -222,6 +222,27 @@ pub enum Fact {
 }
 
 impl Fact {
+    /// Every kind there is, as [`Fact::kind`] gives them.
+    pub const KINDS: &[&str] = &[
+        "node-started",
+        "bundle-activated",
+        "paused",
+        "resumed",
+        "approval",
+        "step-outcome",
+        "note",
+        "detection-opened",
+        "detection-updated",
+        "detection-resolved",
+        "planned",
+        "decided",
+        "execution-started",
+        "step-intended",
+        "step-retry",
+        "verified",
+        "execution-ended",
+    ];
+
     /// Whether the fact comes from outside, so that a replay must be told it.
     #[must_use]
     pub const fn is_stated(&self) -> bool {
@@ -316,6 +337,7 @@ mod tests {
         for fact in facts {
             let value = serde_json::to_value(&fact).unwrap();
             assert_eq!(value["kind"], fact.kind());
+            assert!(Fact::KINDS.contains(&fact.kind()));
             assert_eq!(serde_json::from_value::<Fact>(value).unwrap(), fact);
         }
     }

@@ -6,7 +6,7 @@ use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use edsr_journal::{Journal, JournalReader};
-use edsr_model::{Draft, Entry, Fact, Seq};
+use edsr_model::{Draft, Entry, ExecutionStatus, Fact, Seq};
 
 use crate::api::Happening;
 use crate::core::Message;
@@ -148,7 +148,14 @@ impl Worker {
                 let verdict = By::name(decision.verdict.as_str());
                 metrics.decisions.get_or_create(&verdict).inc();
             }
-            Fact::ExecutionEnded { status, .. } => {
+            Fact::ExecutionEnded {
+                execution,
+                status,
+                reason,
+            } => {
+                if *status == ExecutionStatus::InDoubt {
+                    tracing::warn!(%execution, reason, "a run is in doubt; a person has to look");
+                }
                 let status = By::name(status.as_str());
                 metrics.executions_ended.get_or_create(&status).inc();
             }

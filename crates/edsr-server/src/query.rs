@@ -44,6 +44,16 @@ pub(crate) fn one_of(name: &str, asked: Option<&str>, words: &[&str]) -> Answer<
     }
 }
 
+/// Refuses a list of kinds, separated by commas, with one that no entry has.
+pub(crate) fn kinds(asked: Option<&str>) -> Answer<()> {
+    for kind in asked.unwrap_or_default().split(',').map(str::trim) {
+        if !kind.is_empty() {
+            one_of("kind", Some(kind), edsr_model::Fact::KINDS)?;
+        }
+    }
+    Ok(())
+}
+
 /// Filters of the list of detections.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]

@@ -3,6 +3,7 @@
 use edsr_model::{Cause, ExecutionId, ExecutionStatus, Fact, format_duration};
 
 use crate::engine::Engine;
+use crate::expr::EvalError;
 
 impl Engine {
     /// All steps are done; now watch for proof.
@@ -27,7 +28,7 @@ impl Engine {
 
     /// Looks whether the proof is there.
     pub(crate) fn check_verification(&mut self, id: &ExecutionId) {
-        if self.proof(id) == Some(true) {
+        if self.proof(id) == Some(Ok(true)) {
             self.verified(id, true, "the proof came".to_owned());
         }
     }
@@ -42,8 +43,12 @@ impl Engine {
             .as_ref()
             .and_then(|playbook| playbook.verify.as_ref());
         let text = verify.map_or_else(String::new, |verify| {
+            let why = match self.proof(id) {
+                Some(Err(error)) => format!("; it has no value: {}", error.message),
+                _ => String::new(),
+            };
             format!(
-                "`{}` did not become true within {}",
+                "`{}` did not become true within {}{why}",
                 verify.until.text(),
                 format_duration(verify.within)
             )
@@ -77,11 +82,11 @@ impl Engine {
         self.end_execution(id, status, text);
     }
 
-    /// What `verify.until` says now; `None` where it has no value.
-    fn proof(&self, id: &ExecutionId) -> Option<bool> {
+    /// What `verify.until` says now; `None` where there is none.
+    fn proof(&self, id: &ExecutionId) -> Option<Result<bool, EvalError>> {
         let execution = self.state.executions.get(id)?;
         let playbook = self.playbook(&execution.plan)?;
         let verify = playbook.verify.as_ref()?;
-        verify.until.truth(&self.scope(execution, &playbook)).ok()
+        Some(verify.until.truth(&self.scope(execution, &playbook)))
     }
 }

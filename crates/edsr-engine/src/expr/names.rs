@@ -107,6 +107,32 @@ const FUNCTIONS: &[&str] = &[
 /// Namespaces of functions, which look like variables in the syntax tree.
 const NAMESPACES: &[&str] = &["math", "strings", "lists", "optional"];
 
+/// The fields of our own variables, so that a misspelt one is found at load. What is in `key`, `figures`, `inputs` and
+/// `steps` depends on the bundle and the run.
+const FIELDS: &[(&str, &[&str])] = &[
+    (
+        "detection",
+        &[
+            "id",
+            "incident",
+            "detector",
+            "owner",
+            "key",
+            "severity",
+            "state",
+            "resolved",
+            "since",
+            "openedAt",
+            "figures",
+            "summary",
+            "correlation",
+            "depth",
+        ],
+    ),
+    ("target", &["kind", "name", "id"]),
+    ("execution", &["id", "playbook", "incident", "failure"]),
+];
+
 /// Names of types, which may stand where a variable may.
 const TYPES: &[&str] = &[
     "bool",
@@ -225,7 +251,24 @@ impl Walk<'_> {
                     .chain(&mut call.args)
                     .for_each(|part| self.node(part));
             }
-            Ast::Select(select) => self.node(&mut select.operand),
+            Ast::Select(select) => {
+                if let Ast::Ident(name) = &select.operand.expr
+                    && let Some((_, fields)) = FIELDS.iter().find(|(known, _)| known == name)
+                    && !self.bound.contains(name)
+                    && !fields.contains(&&*select.field)
+                {
+                    let known: BTreeSet<_> = fields.iter().copied().collect();
+                    let field = format!("{name}.{}", select.field);
+                    let near = closest(&select.field, &known);
+                    let hint = near.map_or_else(
+                        || format!("; it has {}", list(&known)),
+                        |near| format!("; did you mean `{name}.{near}`?"),
+                    );
+                    let message = format!("there is no `{field}`{hint}");
+                    self.wrong.get_or_insert((node.id, message));
+                }
+                self.node(&mut select.operand);
+            }
             Ast::List(list) => list.elements.iter_mut().for_each(|item| self.node(item)),
             Ast::Map(map) => map
                 .entries

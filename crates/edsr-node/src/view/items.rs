@@ -104,7 +104,7 @@ impl DecisionView {
     /// Whether it waits for a person.
     #[must_use]
     pub fn is_waiting(&self) -> bool {
-        self.decision.verdict == Verdict::Approve
+        matches!(self.decision.verdict, Verdict::Approve | Verdict::Suggest)
             && self.answer.is_none()
             && self.superseded_by.is_none()
             && self.execution.is_none()

@@ -143,6 +143,7 @@ fn one_way(from: Option<u64>, before: Option<u64>) -> Answer<()> {
 }
 
 fn kinds(asked: Option<&str>) -> Answer<Vec<String>> {
+    crate::query::kinds(asked)?;
     let kinds: Vec<String> = (asked.into_iter())
         .flat_map(|text| text.split(','))
         .map(|kind| kind.trim().to_owned())

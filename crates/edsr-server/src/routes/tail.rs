@@ -16,7 +16,7 @@ use tokio_stream::wrappers::errors::BroadcastStreamRecvError;
 
 use crate::convert;
 use crate::problem::{Answer, Fault};
-use crate::query::{Asked, TailAsked, one_of};
+use crate::query::{Asked, TailAsked, kinds, one_of};
 use crate::router::Shared;
 use crate::types::{EntryRecord, Missed, Problem};
 
@@ -38,6 +38,7 @@ pub(crate) async fn tail(
     Asked(asked): Asked<TailAsked>,
 ) -> Answer<Sse<impl Stream<Item = Result<Message, Infallible>>>> {
     one_of("only", asked.only.as_deref(), &["events", "entries"])?;
+    kinds(asked.kind.as_deref())?;
     let turn = (Arc::clone(&shared.watchers).try_acquire_owned())
         .map_err(|_| Fault::busy("too many watch already; try again later"))?;
     let keep_alive = KeepAlive::new().interval(shared.settings.keep_alive);

@@ -54,9 +54,7 @@ const LISTING: Listing<Decision> = Listing {
         "ID", "VERDICT", "PLAYBOOK", "TARGET", "MADE", "STATE", "REASON",
     ],
     row: |rows, decision| {
-        // The last reason weighed is the one that settled it.
-        let why = decision.reasons.last();
-        let why = why.map_or(String::new(), |why| format!("{}: {}", why.code, why.text));
+        let why = telling(decision);
         rows.row([
             plain(&decision.id),
             word(&decision.verdict),
@@ -69,6 +67,22 @@ const LISTING: Listing<Decision> = Listing {
     },
     none: "no decisions",
 };
+
+/// The reason that tells most: the first that stands against it, with how many more there are; else the last one weighed.
+fn telling(decision: &Decision) -> String {
+    const NONE_AGAINST: &[&str] = &["permitted", "autonomy", "policy.needs-approval", "manual"];
+    let mut against = decision.reasons.iter().filter(|reason| {
+        decision.verdict == "deny" && !NONE_AGAINST.contains(&reason.code.as_str())
+    });
+    let Some(why) = against.next().or(decision.reasons.last()) else {
+        return String::new();
+    };
+    let more = match against.count() {
+        0 => String::new(),
+        more => format!(" (+{more})"),
+    };
+    format!("{}{more}: {}", why.code, why.text)
+}
 
 /// Lists them, shows one, or answers one.
 pub(crate) async fn run(command: DecisionCommand, context: &Context) -> Outcome {

@@ -15,7 +15,7 @@ use super::list::{Listing, reason};
 use crate::client::{Client, typed};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::{plain, remark};
-use crate::run::layout::pause_file;
+use crate::run::layout::{self, pause_file};
 use crate::settings::variable;
 use crate::text::{now, printable, time};
 
@@ -126,6 +126,7 @@ fn by_file(dir: &Path, reason: String, scope: &str, context: &Context) -> Outcom
         by: user.unwrap_or_else(|| "local".to_owned()),
         at: now(),
     };
+    let dir = &data_dir(dir)?;
     let path = pause_file(dir);
     let written = write(dir, &note).map_err(|error| {
         Failure::usage(format!(
@@ -135,9 +136,12 @@ fn by_file(dir: &Path, reason: String, scope: &str, context: &Context) -> Outcom
         .help("name the data directory of the node (`dataDir` in edsr.yaml), as its user")
     })?;
     let text = if written {
-        format!("paused by the file {}", path.display())
+        format!(
+            "asked by the file {}; a node that runs takes it within a second, else the next start does",
+            path.display()
+        )
     } else {
-        format!("paused already by the file {}", path.display())
+        format!("asked already by the file {}", path.display())
     };
     if context.out.is_table() {
         context.out.line(printable(&text))?;
@@ -146,6 +150,22 @@ fn by_file(dir: &Path, reason: String, scope: &str, context: &Context) -> Outcom
         context.out.document(&value)?;
     }
     Ok(Exit::Ok)
+}
+
+/// The data directory that is meant: the one named, or the one of the bundle that was named instead. Anything else would
+/// be a pause that no node ever sees.
+fn data_dir(named: &Path) -> Result<PathBuf, Failure> {
+    let is_data = |dir: &Path| layout::journal(dir).is_file() || layout::events(dir).is_dir();
+    let below = named.join(".edsr").join("data");
+    match (is_data(named), is_data(&below)) {
+        (true, _) => Ok(named.to_owned()),
+        (false, true) => Ok(below),
+        (false, false) => Err(Failure::usage(format!(
+            "`{}` is not the data directory of a node: it holds neither a journal nor events",
+            named.display()
+        ))
+        .help("name the one that `edsr run` printed when it started, or `dataDir` in edsr.yaml")),
+    }
 }
 
 /// Writes the file whole or not at all, and durably; an earlier one stays, since its reason came first.

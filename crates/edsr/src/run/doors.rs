@@ -76,7 +76,11 @@ pub(super) fn secret(reference: &SecretRef) -> Result<String, Failure> {
     };
     let text = text.trim_end_matches(['\r', '\n']).to_owned();
     if text.is_empty() {
-        return Err(Failure::usage(format!("the secret {reference:?} is empty")));
+        let place = match reference {
+            SecretRef::Env(name) => format!("in the environment variable `{name}`"),
+            SecretRef::File(path) => format!("in {}", path.display()),
+        };
+        return Err(Failure::usage(format!("the secret {place} is empty")));
     }
     Ok(text)
 }

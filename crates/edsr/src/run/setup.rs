@@ -20,6 +20,9 @@ use crate::exit::{Exit, Failure};
 /// The most bytes of events that may wait to become durable before senders are told to come back.
 const PENDING_BYTES_MAX: usize = 64 * 1024 * 1024;
 
+/// The shortest token that is taken where other machines can reach the node, in bytes.
+const TOKEN_BYTES_MIN: usize = 16;
+
 /// Checks the bundle and opens everything a node needs.
 pub(crate) fn setup(args: &RunArgs) -> Result<(Setup, Settings), Failure> {
     let compiled = load(&args.dir)?;
@@ -133,16 +136,23 @@ fn refuse_open_door(settings: &Settings, tokens: &[Token]) -> Result<(), Failure
 }
 
 fn tokens(settings: &Settings) -> Result<Vec<Token>, Failure> {
-    let tokens = settings.tokens.iter();
-    tokens
-        .map(|token| {
-            let secret = doors::secret(&token.secret)?;
-            Ok(Token {
-                name: token.name.clone(),
-                digest: Digest::of(secret.as_bytes()),
-            })
-        })
-        .collect()
+    let mut known = Vec::new();
+    for token in &settings.tokens {
+        let secret = doors::secret(&token.secret)?;
+        if secret.len() < TOKEN_BYTES_MIN && !settings.listen.ip().is_loopback() {
+            let text = format!(
+                "the token of `{}` has {} characters; where other machines can reach the node it needs {TOKEN_BYTES_MIN}",
+                token.name,
+                secret.len()
+            );
+            return Err(Failure::usage(text).help("make one with `openssl rand -hex 16`"));
+        }
+        known.push(Token {
+            name: token.name.clone(),
+            digest: Digest::of(secret.as_bytes()),
+        });
+    }
+    Ok(known)
 }
 
 fn actuate(settings: &Settings) -> Result<ActuateSettings, Failure> {
@@ -175,7 +185,13 @@ fn open_log(data_dir: &Path) -> Result<FileLog<OsDisk>, Failure> {
             ),
         )
     };
-    let disk = OsDisk::open(&folder).map_err(|error| fail(&error))?;
+    let disk = OsDisk::open(&folder).map_err(|error| match error.kind {
+        std::io::ErrorKind::WouldBlock => Failure::new(
+            Exit::Unreachable,
+            format!("another node runs on this data: {error}"),
+        ),
+        _ => fail(&error),
+    })?;
     let mut identity = [0; 8];
     getrandom::fill(&mut identity).map_err(|error| fail(&error))?;
     FileLog::open(disk, FileLogSettings::new(u64::from_le_bytes(identity)))

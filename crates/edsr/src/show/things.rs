@@ -131,6 +131,13 @@ impl Sheet {
             );
             self.field("answer", &text);
         }
+        if decision.waiting {
+            let how = format!(
+                "edsr decision approve {} --reason TEXT (or reject)",
+                decision.id
+            );
+            self.field("answer with", &how);
+        }
         self.field_if("detection", decision.detection.as_deref());
         self.field_if("execution", decision.execution.as_deref());
         self.field_if("superseded", decision.superseded_by.as_deref());

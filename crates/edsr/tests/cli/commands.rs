@@ -36,6 +36,11 @@ fn a_pause_is_asked_for_or_written_to_a_file() {
 
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().to_str().unwrap();
+    // What is no data directory would be a pause that no node ever sees.
+    let ran = run(&["pause", "--reason", "all is lost", "--data-dir", data]);
+    assert_eq!(ran.code, 2, "{ran:?}");
+    assert!(!dir.path().join("pause").exists());
+    fs::create_dir(dir.path().join("events")).unwrap();
     let ran = run(&["pause", "--reason", "all is lost", "--data-dir", data]);
     assert_eq!(ran.code, 0, "{ran:?}");
     let note: Value =

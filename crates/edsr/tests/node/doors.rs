@@ -223,10 +223,16 @@ fn an_open_door_to_the_world_is_refused() {
     );
     assert!(!place.data_dir().exists());
 
-    // With the lines it asks for, it runs.
+    // With the lines it asks for it goes on, and asks for a token that cannot be guessed.
     let settings = "apiVersion: edsr.dev/v1\nkind: Node\nspec:\n  tokens:\n    - { name: me, secret: { env: ME } }\n";
     place.write("edsr.yaml", settings);
-    let node = place.start_at("0.0.0.0:0", &[("ME", "a-token")]);
+    let output = command.env("ME", "a-token").output().unwrap();
+    let said = told(&output);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("`me` has 7 characters"), "{said}");
+    assert!(!place.data_dir().exists());
+    // On loopback the same token does.
+    let node = place.start_at("127.0.0.1:0", &[("ME", "a-token")]);
     node.send(&Request::get("/v1/status").bearer("a-token"))
         .is(200);
     node.stop();

@@ -21,7 +21,7 @@ fn one_directory_has_one_node() {
     let place = open_place();
     let node = place.start();
     let (code, said) = second(&place, "127.0.0.1:0");
-    assert_eq!(code, Some(7), "{said}");
+    assert_eq!(code, Some(4), "{said}");
     let dir = place.data_dir().display().to_string();
     assert!(
         said.contains(&dir) && said.contains("another process"),

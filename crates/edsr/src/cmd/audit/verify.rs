@@ -87,7 +87,10 @@ fn tell(
     );
     let against = match witness {
         Some(witness) => format!("key {} and witness `{witness}`", place.key.name()),
-        None => format!("key {}, no witness", place.key.name()),
+        None => format!(
+            "key {}, WITHOUT a witness: an older copy of the whole journal would not be noticed",
+            place.key.name()
+        ),
     };
     let (word, tone) = if report.is_ok() {
         ("ok", Tone::Good)
