@@ -25,6 +25,7 @@ impl Engine {
             } else {
                 self.wake_control(due);
             }
+            self.settle_waiting();
         }
         self.state.now = self.state.now.max(to);
     }
@@ -118,15 +119,11 @@ impl Engine {
             .state
             .executions
             .values_mut()
-            .filter(|run| run.held)
-            .map(|run| {
-                run.held = false;
-                (run.seq, run.id.clone())
-            })
+            .filter_map(|run| Some((run.seq, run.id.clone(), run.held.take()?)))
             .collect();
         held.sort();
-        for (_, id) in held {
-            self.progress(&id);
+        for (_, id, role) in held {
+            self.dispatch(&id, role);
         }
     }
 
@@ -162,7 +159,8 @@ impl Engine {
         {
             self.ask_otherwise(detection, &playbook.otherwise.clone(), cause);
         }
-        self.judge_all_waiting(cause);
+        // Not here: a plan that starts and ends at once would judge the others inside this call, and so on.
+        self.rejudge = Some(cause);
         if let Some(detection) = &run.plan.detection {
             self.forget_if_over(detection);
         }

@@ -73,6 +73,8 @@ pub struct Engine {
     pub(crate) bundle: Arc<Bundle>,
     pub(crate) bundles: BTreeMap<BundleHash, Arc<Bundle>>,
     out: Output,
+    /// A run ended, so that plans which waited for it are judged again before anything else.
+    pub(crate) rejudge: Option<Cause>,
 }
 
 /// A playbook together with the bundle that keeps it alive.
@@ -102,6 +104,7 @@ impl Engine {
             bundles: [(empty.hash, Arc::clone(&empty))].into(),
             bundle: empty,
             out: Output::default(),
+            rejudge: None,
         }
     }
 
@@ -216,9 +219,10 @@ impl Engine {
             Input::Tick(at) => self.advance(at),
             Input::Event(record) => self.event(&record),
             Input::Stated { at, actor, fact } => {
-                if matches!(fact, Fact::NodeStarted { .. }) {
-                    // Before time goes on: what fell due in between rests on what was known before.
-                    self.state.down = Some((self.state.now, at));
+                if let Fact::NodeStarted { since, .. } = fact {
+                    // Before time goes on: what falls due in between rests on what was known before.
+                    self.advance(since);
+                    self.state.down = Some((since, at));
                 }
                 self.advance(at);
                 if self.check(&fact).is_ok() {
@@ -226,7 +230,22 @@ impl Engine {
                 }
             }
         }
+        self.settle_waiting();
         std::mem::take(&mut self.out)
+    }
+
+    /// Judges waiting plans again for as long as runs end over it.
+    pub(crate) fn settle_waiting(&mut self) {
+        while let Some(cause) = self.rejudge.take() {
+            self.judge_all_waiting(cause);
+        }
+    }
+
+    /// Whether a pause covers a call that was intended and not made yet. A run that a person asked for goes on.
+    #[must_use]
+    pub fn holds_back(&self, request: &EffectRequest) -> bool {
+        let run = self.state.executions.get(&request.attempt.execution);
+        run.is_some_and(|run| self.is_held(run))
     }
 
     /// The state as bytes (MessagePack), for a snapshot. It is true at [`Engine::lsn`] and [`Engine::seq`].

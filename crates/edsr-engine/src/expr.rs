@@ -12,7 +12,7 @@ use cel::common::ast::IdedExpr;
 use cel::common::types::{CelString, DYN_TYPE};
 use cel::common::value::{CowVal, Val};
 use cel::context::VariableResolver;
-use cel::{Context, Env};
+use cel::{Context, Env, ExecutionError};
 use edsr_model::{Data, Event};
 use serde_json::Value;
 
@@ -122,7 +122,10 @@ impl Expr {
     pub fn truth(&self, vars: &dyn Vars) -> Result<bool, EvalError> {
         match self.run(vars)? {
             cel::Value::Bool(flag) => Ok(flag),
-            other => Err(self.fail(&format!("a condition must be true or false, not {other:?}"))),
+            other => Err(self.fail(&format!(
+                "a condition must be true or false, not of the type {:?}",
+                other.type_of()
+            ))),
         }
     }
 
@@ -136,7 +139,7 @@ impl Expr {
             cel::Value::resolve(&self.root, &context)
         }))
         .map_err(|_| self.fail("the interpreter gave up"))?
-        .map_err(|error| self.fail(&error.to_string()))
+        .map_err(|error| self.fail(&words(&error)))
     }
 
     fn fail(&self, message: &str) -> EvalError {
@@ -283,6 +286,31 @@ fn to_cel(value: &Value) -> cel::Value {
                 .collect();
             cel::Value::Map(cel::objects::Map { map: Arc::new(map) })
         }
+    }
+}
+
+/// What went wrong, without the values it went wrong with: CEL prints maps in no order, and what is written down must
+/// read the same in a replay.
+fn words(error: &ExecutionError) -> String {
+    match error {
+        ExecutionError::NoSuchKey(_)
+        | ExecutionError::NoSuchOverload(_)
+        | ExecutionError::UndeclaredReference(_)
+        | ExecutionError::UnexpectedType { .. }
+        | ExecutionError::FunctionError { .. }
+        | ExecutionError::InvalidArgumentCount { .. }
+        | ExecutionError::MissingArgumentOrTarget => error.to_string(),
+        ExecutionError::ValuesNotComparable(..) => "the values cannot be compared".to_owned(),
+        ExecutionError::UnsupportedBinaryOperator(operator, ..) => {
+            format!("`{operator}` does not apply to these values")
+        }
+        ExecutionError::DivisionByZero(_) | ExecutionError::RemainderByZero(_) => {
+            "division by zero".to_owned()
+        }
+        ExecutionError::Overflow(operator, ..) => format!("`{operator}` overflows"),
+        ExecutionError::IndexOutOfBounds(_) => "the index lies outside the list".to_owned(),
+        ExecutionError::UnsupportedIndex(..) => "it cannot be indexed like this".to_owned(),
+        _ => "the expression cannot be evaluated".to_owned(),
     }
 }
 

@@ -35,7 +35,7 @@ impl Engine {
             playbook: &playbook,
             detection: detection.as_ref(),
             person: person.as_ref(),
-            first: waiting.round == 0 && person.is_none(),
+            first: waiting.fresh && person.is_none(),
             now: self.state.now,
         };
         let (verdict, reasons) = judge(&self.state, &bundle, &case);
@@ -55,11 +55,13 @@ impl Engine {
             codes,
             plan: plan.clone(),
             person: person.clone(),
+            fresh: false,
         };
         let denied = verdict == Verdict::Deny;
         if denied && waiting.codes == next.codes {
             // The same "no" for the same reasons is not news.
-            return self.wait(next);
+            let round = waiting.round;
+            return self.wait(Waiting { round, ..next });
         }
         let (id, seq) = self.write_decision(
             plan.hash,
@@ -183,6 +185,7 @@ impl Engine {
                 codes: Vec::new(),
                 seq: proposal.seq,
                 person: Some(person),
+                fresh: false,
             };
             self.decide(waiting, cause);
         }
@@ -199,7 +202,7 @@ impl Engine {
         plans.sort_by_key(|(seq, _)| *seq);
         for (_, plan) in plans {
             if let Some(detection) = plan.detection.filter(|id| self.detection_is_open(id)) {
-                self.respond(&detection, &plan.playbook, cause);
+                self.respond(&detection, &plan.playbook, cause, false);
             }
         }
     }

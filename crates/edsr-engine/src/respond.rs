@@ -80,7 +80,7 @@ impl Engine {
             },
         );
         for playbook in &detector.respond {
-            self.respond(&id, playbook, Cause::Entry(seq));
+            self.respond(&id, playbook, Cause::Entry(seq), true);
         }
         // A pulse begins to fade right away.
         if let Some(signal) = self.state.detect.reread(detector, &signal.key, now) {
@@ -102,6 +102,7 @@ impl Engine {
             evidence: detection.evidence,
         };
         self.emit(fact, Some(cause), Some(detection.incident.to_string()));
+        self.detection_changed(id);
     }
 
     fn resolve(&mut self, id: &DetectionId, signal: Signal, resolution: &str, cause: Cause) {
@@ -133,7 +134,7 @@ impl Engine {
         self.forget_if_over(id);
     }
 
-    /// Runs that answer a detection look again: that it is over may be the proof.
+    /// Runs that answer a detection look again: it may be the proof.
     fn detection_changed(&mut self, id: &DetectionId) {
         let runs = self.state.executions.values();
         let mut verifying: Vec<_> = runs
@@ -210,7 +211,7 @@ impl Engine {
     }
 
     /// Makes the plan of a playbook for a detection and judges it.
-    pub(crate) fn respond(&mut self, id: &DetectionId, playbook: &str, cause: Cause) {
+    pub(crate) fn respond(&mut self, id: &DetectionId, playbook: &str, cause: Cause, fresh: bool) {
         let bundle = Arc::clone(&self.bundle);
         let Some(playbook) = bundle.playbooks.get(playbook) else {
             return;
@@ -230,6 +231,7 @@ impl Engine {
                     codes: Vec::new(),
                     seq,
                     person: None,
+                    fresh,
                 };
                 self.decide(waiting, Cause::Entry(seq));
             }
@@ -257,7 +259,7 @@ impl Engine {
                 return;
             };
             if open.otherwise_asked.insert(playbook.clone()) {
-                self.respond(id, playbook, cause);
+                self.respond(id, playbook, cause, false);
             }
         }
     }

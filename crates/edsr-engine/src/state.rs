@@ -77,6 +77,8 @@ pub(crate) struct Waiting {
     pub(crate) seq: Seq,
     /// The person who agreed to it already, if one did.
     pub(crate) person: Option<Actor>,
+    /// The detection opened just now; its evidence must not be old.
+    pub(crate) fresh: bool,
 }
 
 /// A plan that a person may agree to.

@@ -87,6 +87,27 @@ impl Template {
     }
 }
 
+/// How deep a computed value may nest.
+pub const VALUE_DEPTH_MAX: usize = 32;
+
+/// How long a computed value may be, as JSON in bytes.
+pub const VALUE_BYTES_MAX: usize = 256 * 1024;
+
+/// Whether a value is small enough to be written down and passed on.
+#[must_use]
+pub fn is_bounded(value: &Value) -> bool {
+    fn flat(value: &Value, depth: usize) -> bool {
+        depth > 0
+            && match value {
+                Value::Array(items) => items.iter().all(|item| flat(item, depth - 1)),
+                Value::Object(map) => map.values().all(|item| flat(item, depth - 1)),
+                _ => true,
+            }
+    }
+    flat(value, VALUE_DEPTH_MAX)
+        && serde_json::to_string(value).is_ok_and(|text| text.len() <= VALUE_BYTES_MAX)
+}
+
 /// Whether a computed value could pass for a reference to a secret. What an event says must never become one.
 fn names_secret(value: &Value) -> bool {
     match value {

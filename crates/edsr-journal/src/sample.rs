@@ -97,6 +97,7 @@ pub fn detection(n: u64) -> Detection {
 fn fact(n: u64) -> Fact {
     match n % KINDS as u64 {
         0 => Fact::NodeStarted {
+            since: edsr_model::Timestamp::EPOCH,
             version: format!("0.{n}.0"),
             durable: Seq(n - 1),
         },

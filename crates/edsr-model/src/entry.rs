@@ -106,6 +106,8 @@ pub enum Fact {
         version: String,
         /// The last entry that was durable when it started: calls intended by then may have been made.
         durable: Seq,
+        /// Up to when it had seen anything before; nothing is known of the time since.
+        since: Timestamp,
     },
     /// Stated: a bundle came into force at this place of the event log.
     BundleActivated {
@@ -327,6 +329,7 @@ mod tests {
             Fact::NodeStarted {
                 version: "1".into(),
                 durable: Seq(7),
+                since: Timestamp::EPOCH,
             },
             Fact::ExecutionEnded {
                 execution: ExecutionId::derive([b"x".as_slice()]),

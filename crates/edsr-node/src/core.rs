@@ -25,6 +25,7 @@ use edsr_actuate::Registry;
 use edsr_engine::admit::Dedupe;
 use edsr_engine::bundle::Bundle;
 use edsr_engine::drive::{Action, Drive};
+use edsr_engine::template::is_bounded;
 use edsr_engine::{Input, OUTCOME_GRACE, Refusal};
 use edsr_log::{Batch, LogThread, Retention};
 use edsr_model::{Actor, AttemptId, Event, Fact, Lsn, Outcome, Record, Seq, Timestamp};
@@ -227,6 +228,7 @@ impl Core {
                 let _ = reply.send(self.activate(bundle, actor));
             }
             Message::Outcome { attempt, outcome } => {
+                let outcome = bounded(outcome);
                 self.state(Actor::Node, Fact::StepOutcome { attempt, outcome });
             }
             Message::LogDurable(lsn) => self.log_durable(lsn),
@@ -249,11 +251,23 @@ impl Core {
         seq
     }
 
+    /// Tells the engine that a call was certainly not made.
+    fn not_made(&mut self, attempt: AttemptId, why: &str) {
+        let outcome = Outcome::Failed {
+            reason: format!("not sent: {why}"),
+            output: serde_json::Value::Null,
+        };
+        self.state(Actor::Node, Fact::StepOutcome { attempt, outcome });
+    }
+
     /// Passes results on, as far as what they rest on is durable.
     fn pump(&mut self) {
         while let Some(action) = self.parts.drive.poll() {
             match action {
                 Action::Append(drafts) => self.parts.journal.append(drafts),
+                Action::Perform(request) if self.parts.drive.engine().holds_back(&request) => {
+                    self.not_made(request.attempt, "a pause came before it was sent");
+                }
                 Action::Perform(request) => {
                     let attempt = request.attempt.clone();
                     let patience = request.timeout.saturating_mul(2) + OUTCOME_GRACE;
@@ -310,5 +324,26 @@ impl Core {
         }
         self.unsent.clear();
         self.log_failed = Some(reason);
+    }
+}
+
+/// An outcome that can be written down: what a target returned is left out where it is too large or too deep.
+fn bounded(outcome: Outcome) -> Outcome {
+    let keep = |output: serde_json::Value| {
+        if is_bounded(&output) {
+            output
+        } else {
+            serde_json::json!({"leftOut": "the output was too large or too deep to be kept"})
+        }
+    };
+    match outcome {
+        Outcome::Ok { output } => Outcome::Ok {
+            output: keep(output),
+        },
+        Outcome::Failed { reason, output } => Outcome::Failed {
+            reason,
+            output: keep(output),
+        },
+        unknown @ Outcome::Unknown { .. } => unknown,
     }
 }

@@ -181,10 +181,12 @@ pub fn start(setup: Setup) -> Result<(Arc<Node>, Started), StartError> {
         pause_at_start(&mut drive, &pause_file, clock.tick());
     }
     hold_back(&mut drive, held);
+    let since = drive.engine().now();
     drive.offer(Input::Stated {
         at: clock.tick(),
         actor: Actor::Node,
         fact: Fact::NodeStarted {
+            since,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             durable: head.seq,
         },

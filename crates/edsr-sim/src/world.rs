@@ -349,6 +349,7 @@ impl World {
         }
         let at = self.stamp(at);
         let fact = Fact::NodeStarted {
+            since: self.drive.engine().now(),
             version: "story".to_owned(),
             durable: head,
         };

@@ -222,3 +222,129 @@ fn what_was_found_before_a_long_sleep_is_not_acted_on() {
         ),
     );
 }
+
+#[test]
+fn a_probe_that_a_pause_held_back_is_asked_after_it_and_not_passed_over() {
+    let probed = ONE_STEP.replace(
+        "timeout: 30s }",
+        "timeout: 30s, probe: { uses: exec/run, with: { argv: [look] } } }",
+    );
+    check(
+        &bundle(&probed),
+        "answer step=one role=do never
+         0s  event alert name=a firing=true
+         5s  pause all
+         10s restart
+         20s resume
+         30s event alert name=a firing=false",
+        "0s opened d name=a
+         0s auto fix service/a [permitted]
+         0s do one #1
+         5s paused all
+         20s resumed
+         20s probe one #1
+         20s outcome one ok
+         30s resolved cleared
+         30s verified
+         30s ended succeeded",
+    );
+}
+
+#[test]
+fn an_undo_that_a_pause_held_back_is_done_after_it() {
+    let undone = THREE_STEPS.replace(
+        "with: { argv: [a] }, undo: { uses: exec/run, with: { argv: [b] } } }\n        - { id: two",
+        "with: { argv: [a] }, undo: { uses: exec/run, with: { argv: [b] }, retry: { attempts: 2, backoff: 5s } } }\n        - { id: two",
+    );
+    check(
+        &bundle(&undone),
+        "answer step=two fail no
+         answer step=one role=undo attempt=1 fail busy
+         0s  event alert name=a firing=true
+         4s  pause playbook:fix
+         20s resume
+         60s end",
+        "0s opened d name=a
+         0s auto fix service/a [permitted]
+         0s do one #1
+         0s outcome one ok
+         0s do two #1
+         0s outcome two failed: no
+         0s retry two
+         2s do two #2
+         2s outcome two failed: no
+         2s undo one #1
+         2s outcome one failed: busy
+         2s retry one
+         4s paused playbook:fix
+         20s resumed
+         20s undo one #2
+         20s outcome one ok
+         20s ended compensated
+         20s auto page team/oncall [permitted]
+         20s do call #1
+         20s outcome call ok
+         20s verified
+         20s ended succeeded",
+    );
+}
+
+#[test]
+fn what_was_missed_only_because_the_node_slept_starts_nothing() {
+    let beats = bundle(ONE_STEP)
+        .replace("type == 'alert'", "type == 'beat'")
+        .replace(
+            "match: { when: data.firing == true }",
+            "absent: { expect: type == 'beat', within: 30s }",
+        );
+    check(
+        &beats,
+        "0s   event beat name=a
+         10s  down
+         2m   restart
+         2m1s event beat name=a
+         2m2s end",
+        "30s opened d name=a
+         30s deny fix service/a [guard.stale-evidence permitted]
+         2m1s resolved cleared",
+    );
+    // A second restart reads the same story out of the journal.
+    check(
+        &beats,
+        "0s   event beat name=a
+         10s  down
+         20m  restart
+         21m  restart
+         22m  event beat name=a",
+        "30s opened d name=a
+         30s deny fix service/a [guard.stale-evidence permitted]
+         22m resolved cleared",
+    );
+}
+
+#[test]
+fn many_plans_that_end_at_once_do_not_pile_up() {
+    // Each target makes the argument an option, so the run ends where it began, and the next plan is judged.
+    let mut story = "0s pause all\n".to_owned();
+    for n in 0..300 {
+        story += &format!("{n}ms event alert name=-x{n} firing=true\n");
+    }
+    story += "10s resume\n20s end\n";
+    let option = ONE_STEP
+        .replace("argv: [fix]", "argv: [fix, '${detection.key.name}']")
+        .replace("cooldown: 1m", "cooldown: 0s");
+    let mut world =
+        edsr_sim::World::new(&bundle(&option)).unwrap_or_else(|error| panic!("{error}"));
+    let story = edsr_sim::Story::parse(&story).unwrap_or_else(|error| panic!("{error}"));
+    world
+        .run(&story, false)
+        .unwrap_or_else(|error| panic!("{error}"));
+    let lines = edsr_sim::transcript::lines(world.entries(), world.epoch());
+    assert_eq!(
+        lines
+            .iter()
+            .filter(|line| line.ends_with("ended failed"))
+            .count(),
+        300
+    );
+}

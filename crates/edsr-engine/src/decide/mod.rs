@@ -150,24 +150,28 @@ fn causes(state: &State, case: &Case<'_>) -> Vec<Reason> {
 /// nobody knows whether what was found still holds.
 fn stale(state: &State, case: &Case<'_>) -> Option<Reason> {
     let max = case.playbook.guards.evidence_max_age;
-    let age = case.now.since(case.plan.evidence_at);
-    let blind = state
-        .down
-        .filter(|(from, _)| case.plan.evidence_at <= *from)
-        .map(|(from, to)| to.since(from))
-        .filter(|blind| *blind > max);
-    let (text, age) = match blind {
-        Some(blind) => {
+    let opened = case
+        .detection
+        .map_or(case.plan.evidence_at, |detection| detection.opened_at);
+    let age = case.now.since(case.plan.evidence_at.max(opened));
+    let seen = case.plan.evidence_at;
+    let (text, age) = match state.down {
+        Some((from, to)) if seen > from && seen <= to => {
+            let text = "it was noticed only because the node was down and saw nothing".to_owned();
+            (text, to.since(from))
+        }
+        Some((from, to)) if seen <= from && to.since(from) > max => {
+            let blind = to.since(from);
             let text = format!(
                 "nothing was seen for {} since the evidence",
                 format_duration(blind)
             );
             (text, blind)
         }
-        None if case.first && age > max => {
+        _ if case.first && age > max => {
             (format!("the evidence is {} old", format_duration(age)), age)
         }
-        None => return None,
+        _ => return None,
     };
     let text = format!("{text}; at most {} is accepted", format_duration(max));
     let reason = Reason::new(ReasonCode::GuardStaleEvidence, text)

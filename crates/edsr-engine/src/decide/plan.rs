@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::bundle::Playbook;
 use crate::expr::Scope;
+use crate::template::is_bounded;
 
 /// A detection as expressions see it.
 pub(crate) fn detection_value(detection: &Detection) -> Value {
@@ -58,6 +59,11 @@ pub(crate) fn make_plan(
         let value = template
             .render(&scope)
             .map_err(|error| invalid(format!("the input `{name}` has no value: {error}")))?;
+        if !is_bounded(&value) {
+            return Err(invalid(format!(
+                "the input `{name}` is too large or too deep"
+            )));
+        }
         inputs.insert(name.clone(), value);
     }
     let mut plan = Plan {

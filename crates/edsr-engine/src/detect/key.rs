@@ -152,7 +152,18 @@ impl KeyState {
 
     /// Whether the key can be forgotten: nothing is open, nothing is counted, nothing is waited for.
     pub(super) fn is_spent(&self, detector: &Detector) -> bool {
-        if !matches!(self.life, Life::Idle) || detector.by.is_empty() {
+        !detector.by.is_empty() && self.is_calm(detector)
+    }
+
+    /// Forgets what belongs to something that is over, before an event begins something new.
+    pub(super) fn forget_the_past(&mut self, detector: &Detector) {
+        if self.is_calm(detector) {
+            self.forget_evidence();
+        }
+    }
+
+    fn is_calm(&self, detector: &Detector) -> bool {
+        if !matches!(self.life, Life::Idle) {
             return false;
         }
         match (&self.machine, &detector.kind) {
@@ -165,6 +176,9 @@ impl KeyState {
     }
 }
 
+/// The longest text that can be a part of a key, in bytes; an event with a longer one counts as an error.
+pub const KEY_BYTES_MAX: usize = 1024;
+
 /// The key an event has for a detector; `None` where the detector does not concern it.
 pub(super) fn concerns(detector: &Detector, vars: &EventVars<'_>) -> Result<Option<Key>, ()> {
     if let Some(on) = &detector.on
@@ -175,7 +189,11 @@ pub(super) fn concerns(detector: &Detector, vars: &EventVars<'_>) -> Result<Opti
     let mut parts = Vec::with_capacity(detector.by.len());
     for (name, expr) in &detector.by {
         let value = expr.value(vars).map_err(|_| ())?;
-        parts.push((name.clone(), Scalar::from_value(&value).ok_or(())?));
+        let value = Scalar::from_value(&value).ok_or(())?;
+        if matches!(&value, Scalar::Str(text) if text.len() > KEY_BYTES_MAX) {
+            return Err(());
+        }
+        parts.push((name.clone(), value));
     }
     Ok(Some(Key::new(parts)))
 }

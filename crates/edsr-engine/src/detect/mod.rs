@@ -22,6 +22,7 @@ use crate::bundle::{Detector, Kind};
 use crate::expr::EventVars;
 use absent::AbsentState;
 pub use count::DISTINCT_MAX;
+pub use key::KEY_BYTES_MAX;
 use key::{KeyState, Machine, Outlook, concerns};
 pub use life::UPDATE_EVERY;
 use life::{Change, Life};
@@ -269,6 +270,7 @@ impl DetectState {
             .keys
             .entry(key.clone())
             .or_insert_with(|| KeyState::new(detector, record.at));
+        entry.forget_the_past(detector);
         let counted = match entry.event(detector, vars, record.at) {
             Ok(counted) => counted,
             Err(()) => {

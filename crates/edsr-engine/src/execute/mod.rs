@@ -40,8 +40,8 @@ pub(crate) struct Execution {
     pub(crate) in_flight: Option<InFlight>,
     /// Waits for this instant: the next attempt, or the end of verification.
     pub(crate) wake: Option<Timestamp>,
-    /// Would dispatch, but a pause covers it.
-    pub(crate) held: bool,
+    /// The call it would make now if a pause did not cover it.
+    pub(crate) held: Option<StepRole>,
     /// A person asked for it, so pauses do not hold it.
     pub(crate) by: Option<Actor>,
     /// The entry that began it.
@@ -94,7 +94,7 @@ impl Execution {
             cursor: 0,
             in_flight: None,
             wake: None,
-            held: false,
+            held: None,
             by,
             seq,
             failure: None,

@@ -11,6 +11,7 @@ use crate::bundle::{Call, Playbook};
 use crate::decide::{covers, detection_value};
 use crate::engine::Engine;
 use crate::expr::Scope;
+use crate::template::is_bounded;
 
 impl Engine {
     /// Begins a run of `plan`.
@@ -82,7 +83,7 @@ impl Engine {
         };
         if self.is_held(&execution) {
             self.with_execution(id, |execution| {
-                execution.held = true;
+                execution.held = Some(role);
                 execution.wake = None;
             });
             return;
@@ -91,6 +92,10 @@ impl Engine {
             Ok(with) => with,
             Err(error) => return self.cannot_render(id, role, &error.to_string()),
         };
+        if !is_bounded(&with) {
+            let error = "the arguments are too large or too deep to be written down";
+            return self.cannot_render(id, role, error);
+        }
         let arguments = call.with.get("argv").zip(with.get("argv"));
         if let Some(place) = arguments.and_then(|(argv, values)| argv.computed_option(values)) {
             let error = format!(
@@ -126,7 +131,7 @@ impl Engine {
         self.call(seq, request);
         let class = call.class;
         self.with_execution(id, |execution| {
-            execution.held = false;
+            execution.held = None;
             execution.wake = None;
             execution.in_flight = Some(InFlight {
                 attempt,
@@ -329,7 +334,7 @@ impl Engine {
     }
 
     /// A run that a person asked for goes on during a pause; every other one waits.
-    fn is_held(&self, execution: &Execution) -> bool {
+    pub(crate) fn is_held(&self, execution: &Execution) -> bool {
         let plan = &execution.plan;
         execution.by.is_none()
             && self

@@ -48,10 +48,12 @@ impl Engine {
             self.with_execution(id, |execution| execution.cursor = place);
             return self.dispatch(id, StepRole::Undo);
         }
-        let whole = execution
-            .steps
-            .iter()
-            .all(|step| !matches!(step.status, StepStatus::Done | StepStatus::UndoFailed));
+        let whole = execution.steps.iter().all(|step| {
+            matches!(
+                step.status,
+                StepStatus::Undone | StepStatus::Waiting | StepStatus::Failed
+            )
+        });
         let reason = execution.failure.clone().unwrap_or_default();
         let (status, how) = if whole {
             (

@@ -35,6 +35,9 @@ impl Engine {
 
     /// The time for proof is over. What could not be evaluated is no proof.
     pub(crate) fn verification_over(&mut self, id: &ExecutionId) {
+        if self.proof(id) == Some(Ok(true)) {
+            return self.check_verification(id);
+        }
         let Some(execution) = self.state.executions.get(id) else {
             return;
         };

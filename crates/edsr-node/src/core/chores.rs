@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use edsr_engine::drive::Action;
 use edsr_log::RetainRequest;
@@ -14,6 +15,9 @@ use crate::snapshots::Snapshot;
 
 /// How much of the pause file is read, in bytes.
 const PAUSE_FILE_BYTES_MAX: usize = 4096;
+
+/// How long a stop waits for what is on its way to become durable.
+const WIND_DOWN_MAX: Duration = Duration::from_secs(5);
 
 impl Core {
     pub(super) fn chores(&mut self, now: Timestamp) {
@@ -155,18 +159,24 @@ impl Core {
     /// Lets what is on its way become durable, for a moment, and ends. Calls under way are settled at the next start.
     pub(super) fn wind_down(mut self) {
         self.parts.shared.ready.store(false, Ordering::Release);
-        for _ in 0..100 {
-            if self.parts.drive.is_settled() || self.log_failed.is_some() {
-                break;
-            }
-            if let Ok(message) = self.parts.inbox.recv_timeout(NAP_MAX) {
-                // Nothing new begins; only what says that something became durable counts now.
-                if matches!(message, Message::LogDurable(_) | Message::JournalDurable(_)) {
-                    self.handle(message);
-                }
-            }
+        #[allow(clippy::disallowed_methods, reason = "a stop is bounded by real time")]
+        let begun = std::time::Instant::now();
+        while begun.elapsed() < WIND_DOWN_MAX && self.log_failed.is_none() {
             while let Some(Action::Append(drafts)) = self.parts.drive.poll_appends() {
                 self.parts.journal.append(drafts);
+            }
+            if self.parts.drive.is_settled() {
+                break;
+            }
+            // Nothing new begins; what became durable and what came of calls still counts.
+            if let Ok(
+                message @ (Message::LogDurable(_)
+                | Message::LogFailed(_)
+                | Message::JournalDurable(_)
+                | Message::Outcome { .. }),
+            ) = self.parts.inbox.recv_timeout(NAP_MAX)
+            {
+                self.handle(message);
             }
         }
         if self.parts.drive.is_settled()

@@ -236,6 +236,7 @@ fn pauses_hold_until_resumed_and_bundles_follow_each_other() {
         at: at(0),
     };
     story.tell(Fact::NodeStarted {
+        since: edsr_model::Timestamp::EPOCH,
         version: "1.0".to_owned(),
         durable: Seq::ZERO,
     });
