@@ -348,3 +348,33 @@ fn many_plans_that_end_at_once_do_not_pile_up() {
         300
     );
 }
+
+#[test]
+fn a_run_stays_on_the_bundle_it_began_with() {
+    let two_steps = ONE_STEP.replace(
+        "        verify",
+        "        - { id: two, uses: exec/run, with: { argv: [fix] } }\n        verify",
+    );
+    let both = format!("{}\n=====\n{}", bundle(&two_steps), bundle(ONE_STEP));
+    check(
+        &both,
+        "answer step=one after=5s ok
+         0s  event alert name=a firing=true
+         2s  activate
+         10s restart
+         20s event alert name=a firing=false
+         90s event alert name=a firing=true",
+        "0s opened d name=a
+         0s auto fix service/a [permitted]
+         0s do one #1
+         5s outcome one ok
+         5s do two #1
+         5s outcome two ok
+         20s resolved cleared
+         20s verified
+         20s ended succeeded
+         1m30s opened d name=a
+         1m30s auto fix service/a [permitted]
+         1m30s do one #1",
+    );
+}
