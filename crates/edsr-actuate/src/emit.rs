@@ -60,11 +60,10 @@ impl Actuator for Emit {
     fn perform(&self, request: EffectRequest) -> BoxFuture<Outcome> {
         let sink = Arc::clone(&self.sink);
         Box::pin(async move {
-            let args = match read(&request.with, Mode::Final, EmitArgs::read) {
-                Ok(args) => args,
-                Err(errors) => return bad_arguments(&errors),
+            let event = match event_of(&request) {
+                Ok(event) => event,
+                Err(outcome) => return outcome,
             };
-            let event = event(args, &request);
             let output = json!({"id": event.id, "source": event.source, "type": event.kind});
             match timeout(request.timeout, sink(event)).await {
                 Ok(Ok(())) => Outcome::Ok { output },
@@ -81,6 +80,16 @@ impl Actuator for Emit {
             }
         })
     }
+}
+
+/// The event that `request` puts into the loop.
+///
+/// # Errors
+/// What is wrong with its arguments, as the outcome of the call.
+pub fn event_of(request: &EffectRequest) -> Result<Event, Outcome> {
+    read(&request.with, Mode::Final, EmitArgs::read)
+        .map(|args| event(args, request))
+        .map_err(|errors| bad_arguments(&errors))
 }
 
 pub(crate) fn class(_with: &Value) -> EffectClass {

@@ -4,6 +4,7 @@
 //! it rests on are durable, and a call is made only after the entry that intends it is durable. Because this is a
 //! small state machine and not a habit of the shell, the simulator runs the very code that runs live.
 
+mod past;
 mod recover;
 
 use std::collections::VecDeque;
@@ -11,6 +12,7 @@ use std::collections::VecDeque;
 use edsr_model::{Draft, EffectRequest, Lsn, Seq};
 
 use crate::engine::{Engine, Input, Output};
+pub use past::{Past, Refolded, Unfit, refold, remember};
 pub use recover::{Broken, Recovered, Recovery};
 
 /// The most entries handed over at once.
@@ -87,6 +89,18 @@ impl Drive {
         self.durable_seq = self.durable_seq.max(seq);
     }
 
+    /// Events up to here are durable.
+    #[must_use]
+    pub const fn durable_lsn(&self) -> Lsn {
+        self.durable_lsn
+    }
+
+    /// Entries up to here are durable.
+    #[must_use]
+    pub const fn durable_seq(&self) -> Seq {
+        self.durable_seq
+    }
+
     /// Whether everything that was derived so far is durable in both logs.
     #[must_use]
     pub fn is_settled(&self) -> bool {
@@ -103,18 +117,18 @@ impl Drive {
                 .pop_front()
                 .map(|(_, request)| Action::Perform(request));
         }
-        self.poll_appends()
+        self.poll_appends().map(Action::Append)
     }
 
     /// What is to be appended next, if anything, and no call: for a node that is about to stop.
-    pub fn poll_appends(&mut self) -> Option<Action> {
+    pub fn poll_appends(&mut self) -> Option<Vec<Draft>> {
         let ready = self
             .drafts
             .iter()
             .take(APPEND_MAX)
             .take_while(|draft| draft.lsn <= self.durable_lsn)
             .count();
-        (ready > 0).then(|| Action::Append(self.drafts.drain(..ready).collect()))
+        (ready > 0).then(|| self.drafts.drain(..ready).collect())
     }
 
     /// Entries that wait for their evidence.

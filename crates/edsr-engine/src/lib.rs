@@ -15,6 +15,7 @@ pub mod admit;
 mod apply;
 pub mod bundle;
 mod decide;
+pub mod desk;
 mod detect;
 pub mod drive;
 mod engine;

@@ -6,11 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+pub use edsr_engine::desk::{Command, CommandDone, CommandError};
 use edsr_journal::JournalReader;
 use edsr_log::LogReader;
-use edsr_model::{
-    Actor, BundleHash, DecisionId, Entry, Event, Lsn, PauseId, PauseScope, Record, Seq, Timestamp,
-};
+use edsr_model::{Actor, BundleHash, Entry, Event, Lsn, Record, Seq, Timestamp};
 use http::HeaderMap;
 use serde::Serialize;
 use serde_json::Value;
@@ -154,67 +153,6 @@ pub enum IngestError {
     },
     /// The event log does not take events any more. 503.
     #[error("events cannot be stored: {0}")]
-    Unavailable(String),
-}
-
-/// What a person may tell the node.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Command {
-    /// Stop automatic dispatch.
-    Pause {
-        /// What it covers.
-        scope: PauseScope,
-        /// Why; not empty.
-        reason: String,
-    },
-    /// Lift a pause.
-    Resume {
-        /// Which one.
-        pause: PauseId,
-        /// Why; not empty.
-        reason: String,
-    },
-    /// Agree to, or turn down, a plan that waits for it.
-    Approve {
-        /// The decision that asked.
-        decision: DecisionId,
-        /// Agreed or not.
-        granted: bool,
-        /// Why; not empty.
-        reason: String,
-    },
-    /// Put a remark into the journal.
-    Note {
-        /// The remark.
-        text: String,
-    },
-}
-
-/// A command was carried out.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CommandDone {
-    /// Its entry in the journal.
-    pub seq: Seq,
-    /// The pause it made, where it made one.
-    pub pause: Option<PauseId>,
-    /// Whether the entry is durable already. A pause holds from the moment it was given either way.
-    pub durable: bool,
-}
-
-/// Why a command was not carried out.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum CommandError {
-    /// What it speaks of does not exist. 404.
-    #[error("{0}")]
-    NotFound(String),
-    /// It does not apply now. 409.
-    #[error("{0}")]
-    Conflict(String),
-    /// It is incomplete. 400.
-    #[error("{0}")]
-    Bad(String),
-    /// The node does not take commands now. 503.
-    #[error("{0}")]
     Unavailable(String),
 }
 

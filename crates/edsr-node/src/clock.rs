@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use edsr_model::Timestamp;
 
-/// Gives instants that strictly increase, whatever the system's clock does.
+/// Gives instants that never go back, whatever the system's clock does; the desk makes each its own.
 ///
 /// It is set to the system's clock once, at start, and follows the monotonic clock from there, so a step of the
 /// system's clock changes nothing while the node runs. It never starts before what is on record already.
@@ -12,7 +12,6 @@ use edsr_model::Timestamp;
 pub struct Clock {
     base: Timestamp,
     started: Instant,
-    last: Timestamp,
 }
 
 impl Clock {
@@ -22,18 +21,13 @@ impl Clock {
         let base = wall().max(recorded.after(Duration::from_micros(1)));
         #[allow(clippy::disallowed_methods, reason = "this is the clock")]
         let started = Instant::now();
-        Self {
-            base,
-            started,
-            last: recorded,
-        }
+        Self { base, started }
     }
 
-    /// The next instant, later than every one before.
-    pub fn tick(&mut self) -> Timestamp {
-        let now = self.base.after(self.started.elapsed());
-        self.last = now.max(self.last.after(Duration::from_micros(1)));
-        self.last
+    /// What time it is.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.base.after(self.started.elapsed())
     }
 }
 
@@ -53,14 +47,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn instants_increase_and_follow_what_is_on_record() {
+    fn it_follows_what_is_on_record() {
         let recorded = wall().after(Duration::from_secs(3600));
-        let mut clock = Clock::start(recorded);
-        let mut last = recorded;
-        for _ in 0..1000 {
-            let now = clock.tick();
-            assert!(now > last);
-            last = now;
-        }
+        let clock = Clock::start(recorded);
+        let first = clock.now();
+        assert!(first > recorded);
+        assert!(clock.now() >= first);
     }
 }

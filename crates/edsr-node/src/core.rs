@@ -1,15 +1,12 @@
-//! The core thread: everything that happens gets its place and its time here, one after the other.
+//! The core thread: the one place where the desk is asked and what it says is done.
 //!
 //! ```text
-//! events, commands, outcomes -> [core: stamp, admit, number] -> event log thread -> durable
-//!                                        |                                            |
-//!                                      drive <----------------------------------------'
-//!                                        |-> journal thread -> durable -> perform (tokio)
+//! events, commands, outcomes -> [core: desk] -> event log thread -> durable
+//!                                     ^-------------------------------'
+//!                                     |-> journal thread -> durable -> calls (tokio)
 //! ```
 
 mod chores;
-mod commands;
-mod ingest;
 
 pub(crate) use chores::pause_from_file;
 
@@ -20,23 +17,20 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
-use bytes::Bytes;
 use edsr_actuate::Registry;
-use edsr_engine::admit::Dedupe;
 use edsr_engine::bundle::Bundle;
-use edsr_engine::drive::{Action, Drive};
-use edsr_engine::template::is_bounded;
-use edsr_engine::{Input, OUTCOME_GRACE, Refusal};
-use edsr_log::{Batch, LogThread, Retention};
-use edsr_model::{Actor, AttemptId, Event, Fact, Lsn, Outcome, Record, Seq, Timestamp};
+use edsr_engine::desk::{Command, CommandDone, CommandError, Desk, Incoming, Records, Work};
+use edsr_engine::{OUTCOME_GRACE, Refusal};
+use edsr_log::{Batch, LogThread, Retention, TrySendError};
+use edsr_model::{Actor, AttemptId, EffectRequest, Lsn, Outcome, Seq, Timestamp};
 use tokio::sync::oneshot;
 
-use crate::api::{Command, CommandDone, CommandError, Happening, IngestError, Receipt};
+use crate::api::{Happening, IngestError, Receipt};
 use crate::clock::Clock;
 use crate::journal_thread::JournalThread;
 use crate::metrics::level;
 use crate::shared::Shared;
-use crate::snapshots::{Snapshot, SnapshotStore};
+use crate::snapshots::SnapshotStore;
 
 /// How long the core sleeps at most; timers are this late at most while nothing happens.
 const NAP_MAX: Duration = Duration::from_millis(50);
@@ -54,7 +48,7 @@ const ROUND_MAX: usize = 256;
 pub(crate) enum Message {
     /// Events of one request, with their stored form.
     Ingest {
-        events: Vec<(Event, Bytes)>,
+        events: Vec<Incoming>,
         reply: oneshot::Sender<Result<Receipt, IngestError>>,
     },
     Command {
@@ -74,15 +68,21 @@ pub(crate) enum Message {
     LogDurable(Lsn),
     LogFailed(String),
     JournalDurable(Seq),
-    JournalFailed,
+    JournalFailed(String),
     SnapshotDone,
     Stop,
 }
 
+/// Who waits for an answer, and how many bytes are on their way until then.
+#[derive(Debug)]
+pub(crate) struct Ticket {
+    bytes: usize,
+    reply: oneshot::Sender<Result<Receipt, IngestError>>,
+}
+
 /// What the core works with.
 pub(crate) struct Parts {
-    pub(crate) drive: Drive,
-    pub(crate) dedupe: Dedupe,
+    pub(crate) desk: Desk<Ticket>,
     pub(crate) clock: Clock,
     pub(crate) log: LogThread,
     pub(crate) journal: JournalThread,
@@ -90,77 +90,29 @@ pub(crate) struct Parts {
     pub(crate) runtime: tokio::runtime::Handle,
     pub(crate) shared: Arc<Shared>,
     pub(crate) snapshots: SnapshotStore,
-    pub(crate) snapshot_every: SnapshotEvery,
     pub(crate) retention: Retention,
     pub(crate) pause_file: PathBuf,
-    /// The pause file was there at the start, and is honoured already.
-    pub(crate) pause_file_seen: bool,
     pub(crate) inbox: Receiver<Message>,
     pub(crate) own: Sender<Message>,
-}
-
-/// When a snapshot is due: after so many events or so long, whichever comes first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SnapshotEvery {
-    /// Events since the last one.
-    pub events: u64,
-    /// Time since the last one, if anything happened.
-    pub time: Duration,
-}
-
-impl Default for SnapshotEvery {
-    fn default() -> Self {
-        Self {
-            events: 50_000,
-            time: Duration::from_secs(15),
-        }
-    }
 }
 
 /// The core's own state.
 pub(crate) struct Core {
     parts: Parts,
-    lsn: Lsn,
     /// Batches that the log's queue had no room for yet.
     unsent: VecDeque<Batch>,
-    /// Events that are not durable yet.
-    volatile: VecDeque<Record>,
-    acks: VecDeque<Ack>,
-    log_failed: Option<String>,
     next_chores: Timestamp,
     next_retain: Timestamp,
-    snapshot_at: (Lsn, Seq, Timestamp),
-    snapshot: Option<Snapshot>,
-    snapshot_busy: bool,
-    pause_file_seen: bool,
-}
-
-/// Somebody who waits until events are durable.
-struct Ack {
-    lsn: Lsn,
-    bytes: usize,
-    receipt: Receipt,
-    reply: oneshot::Sender<Result<Receipt, IngestError>>,
 }
 
 impl Core {
     pub(crate) fn new(parts: Parts) -> Self {
-        let engine = parts.drive.engine();
-        let now = engine.now();
-        let pause_file_seen = parts.pause_file_seen;
+        let now = parts.clock.now();
         Self {
-            lsn: engine.lsn(),
-            snapshot_at: (engine.lsn(), engine.seq(), now),
             parts,
             unsent: VecDeque::new(),
-            volatile: VecDeque::new(),
-            acks: VecDeque::new(),
-            log_failed: None,
             next_chores: now,
             next_retain: now.after(RETAIN_EVERY),
-            snapshot: None,
-            snapshot_busy: false,
-            pause_file_seen,
         }
     }
 
@@ -168,8 +120,7 @@ impl Core {
     pub(crate) fn run(mut self) {
         self.pump();
         loop {
-            let nap = self.nap();
-            let mut stop = match self.parts.inbox.recv_timeout(nap) {
+            let mut stop = match self.parts.inbox.recv_timeout(self.nap()) {
                 Ok(message) => self.handle(message),
                 Err(RecvTimeoutError::Timeout) => false,
                 Err(RecvTimeoutError::Disconnected) => true,
@@ -189,19 +140,16 @@ impl Core {
     }
 
     fn nap(&self) -> Duration {
-        let now = self.parts.drive.engine().now();
-        let due = self.parts.drive.engine().next_wake();
+        let now = self.parts.clock.now();
+        let due = self.parts.desk.next_wake();
         due.map_or(NAP_MAX, |due| {
             due.since(now).clamp(Duration::from_millis(1), NAP_MAX)
         })
     }
 
     fn look_at_the_clock(&mut self) {
-        let now = self.parts.clock.tick();
-        let engine = self.parts.drive.engine();
-        if engine.next_wake().is_some_and(|due| due <= now) {
-            self.parts.drive.offer(Input::Tick(now));
-        }
+        let now = self.parts.clock.now();
+        self.parts.desk.tick(now);
         if now >= self.next_chores {
             self.next_chores = now.after(CHORES_EVERY);
             self.chores(now);
@@ -210,140 +158,134 @@ impl Core {
 
     /// Returns whether to stop.
     fn handle(&mut self, message: Message) -> bool {
+        let now = self.parts.clock.now();
+        let desk = &mut self.parts.desk;
         match message {
-            Message::Ingest { events, reply } => self.ingest(events, reply),
+            Message::Ingest { events, reply } => {
+                let bytes = events.iter().map(|incoming| incoming.stored.len()).sum();
+                desk.watch(self.parts.shared.happenings.receiver_count() > 0);
+                desk.ingest(now, events, Ticket { bytes, reply });
+            }
             Message::Command {
                 actor,
                 command,
                 reply,
             } => {
+                let done = desk.command(now, actor, command);
+                self.publish_pauses();
                 // Whoever asked may be gone; the command holds all the same.
-                let _ = reply.send(self.command(actor, command));
+                let _ = reply.send(done);
             }
             Message::Activate {
                 bundle,
                 actor,
                 reply,
             } => {
-                let _ = reply.send(self.activate(bundle, actor));
+                let done = desk.activate(now, bundle, actor);
+                let in_force = desk.engine().bundle().hash;
+                self.parts.shared.in_force(in_force);
+                let _ = reply.send(done);
             }
-            Message::Outcome { attempt, outcome } => {
-                let outcome = bounded(outcome);
-                self.state(Actor::Node, Fact::StepOutcome { attempt, outcome });
-            }
+            Message::Outcome { attempt, outcome } => desk.outcome(now, attempt, outcome),
             Message::LogDurable(lsn) => self.log_durable(lsn),
-            Message::LogFailed(reason) => self.log_failed(reason),
-            Message::JournalDurable(seq) => self.parts.drive.entries_durable(seq),
-            Message::JournalFailed => {}
-            Message::SnapshotDone => self.snapshot_busy = false,
+            Message::LogFailed(reason) => {
+                desk.log_failed(&reason);
+                self.unsent.clear();
+                self.report_failure();
+            }
+            Message::JournalDurable(seq) => desk.journal_durable(seq),
+            Message::JournalFailed(reason) => {
+                desk.journal_failed(&reason);
+                self.report_failure();
+            }
+            Message::SnapshotDone => desk.snapshot_kept(),
             Message::Stop => return true,
         }
         false
     }
 
-    /// States a fact now; returns its place in the journal.
-    fn state(&mut self, actor: Actor, fact: Fact) -> Seq {
-        let at = self.parts.clock.tick();
-        // Everything that is due by now gets its entry before this one.
-        self.parts.drive.offer(Input::Tick(at));
-        let seq = self.parts.drive.engine().seq().next();
-        self.parts.drive.offer(Input::Stated { at, actor, fact });
-        seq
+    fn report_failure(&self) {
+        if let Some(reason) = self.parts.desk.failed() {
+            self.parts.shared.trouble(reason.to_owned());
+        }
     }
 
-    /// Tells the engine that a call was certainly not made.
-    fn not_made(&mut self, attempt: AttemptId, why: &str) {
-        let outcome = Outcome::Failed {
-            reason: format!("not sent: {why}"),
-            output: serde_json::Value::Null,
-        };
-        self.state(Actor::Node, Fact::StepOutcome { attempt, outcome });
-    }
-
-    /// Passes results on, as far as what they rest on is durable.
+    /// Does what the desk asks for, until it asks for nothing more.
     fn pump(&mut self) {
-        while let Some(action) = self.parts.drive.poll() {
-            match action {
-                Action::Append(drafts) => self.parts.journal.append(drafts),
-                Action::Perform(request) if self.parts.drive.engine().holds_back(&request) => {
-                    self.not_made(request.attempt, "a pause came before it was sent");
+        while let Some(work) = self.parts.desk.poll(self.parts.clock.now()) {
+            match work {
+                Work::Log(Records { first, records }) => {
+                    self.unsent.push_back(Batch { first, records });
+                    self.send_unsent();
                 }
-                Action::Perform(request) => {
-                    let attempt = request.attempt.clone();
-                    let patience = request.timeout.saturating_mul(2) + OUTCOME_GRACE;
-                    let registry = self.parts.registry.clone();
-                    let own = self.parts.own.clone();
-                    self.parts.runtime.spawn(async move {
-                        let performed =
-                            tokio::time::timeout(patience, registry.perform(request)).await;
-                        let outcome = performed.unwrap_or_else(|_| Outcome::Unknown {
-                            reason: "no outcome came back in time".to_owned(),
-                        });
-                        // The core is gone only when the node stops; the outcome is then unknown.
-                        let _ = own.send(Message::Outcome { attempt, outcome });
-                    });
-                }
+                Work::Journal(drafts) => self.parts.journal.append(drafts),
+                Work::Perform(request) => self.perform(request),
+                Work::Answer(ticket, taken) => self.answer(ticket, taken),
+                Work::Show(record) => self.parts.shared.tell(Happening::Event(record)),
             }
         }
     }
 
+    fn perform(&self, request: EffectRequest) {
+        let attempt = request.attempt.clone();
+        let patience = request.timeout.saturating_mul(2) + OUTCOME_GRACE;
+        let registry = self.parts.registry.clone();
+        let own = self.parts.own.clone();
+        self.parts.runtime.spawn(async move {
+            let performed = tokio::time::timeout(patience, registry.perform(request)).await;
+            let outcome = performed.unwrap_or_else(|_| Outcome::Unknown {
+                reason: "no outcome came back in time".to_owned(),
+            });
+            // The core is gone only when the node stops; the outcome is then unknown.
+            let _ = own.send(Message::Outcome { attempt, outcome });
+        });
+    }
+
+    fn answer(
+        &self,
+        ticket: Ticket,
+        taken: Result<edsr_engine::desk::Taken, edsr_engine::desk::Refused>,
+    ) {
+        let shared = &self.parts.shared;
+        shared
+            .pending_bytes
+            .fetch_sub(ticket.bytes, Ordering::AcqRel);
+        let answer = match taken {
+            Ok(taken) => {
+                shared.metrics.events_accepted.inc_by(taken.accepted);
+                shared.metrics.events_duplicate.inc_by(taken.duplicates);
+                Ok(Receipt {
+                    accepted: taken.accepted,
+                    duplicates: taken.duplicates,
+                    rejected: Vec::new(),
+                    lsns: taken.lsns,
+                })
+            }
+            Err(refused) => Err(IngestError::Unavailable(refused.0)),
+        };
+        // Whoever sent them may be gone; they are taken all the same.
+        let _ = ticket.reply.send(answer);
+    }
+
     fn log_durable(&mut self, lsn: Lsn) {
-        self.parts.drive.event_durable(lsn);
+        self.parts.desk.log_durable(lsn);
         self.parts
             .shared
             .durable_lsn
             .store(lsn.0, Ordering::Release);
         self.parts.shared.metrics.lsn.set(level(lsn.0));
-        while self.acks.front().is_some_and(|ack| ack.lsn <= lsn) {
-            if let Some(ack) = self.acks.pop_front() {
-                self.release(ack.bytes);
-                let _ = ack.reply.send(Ok(ack.receipt));
-            }
-        }
-        while self
-            .volatile
-            .front()
-            .is_some_and(|record| record.lsn <= lsn)
-        {
-            if let Some(record) = self.volatile.pop_front() {
-                self.parts.shared.tell(Happening::Event(record));
-            }
-        }
         self.send_unsent();
     }
 
-    fn log_failed(&mut self, reason: String) {
-        self.parts
-            .shared
-            .trouble(format!("the event log cannot be written: {reason}"));
-        for ack in std::mem::take(&mut self.acks) {
-            self.release(ack.bytes);
-            let _ = ack
-                .reply
-                .send(Err(IngestError::Unavailable(reason.clone())));
+    /// Hands batches to the log while it has room. What has to wait is bounded by the bytes that may be pending.
+    fn send_unsent(&mut self) {
+        while let Some(batch) = self.unsent.pop_front() {
+            match self.parts.log.try_send(batch) {
+                Ok(()) => {}
+                Err(TrySendError::Full(batch)) => return self.unsent.push_front(batch),
+                // Why it stopped comes in a message of its own.
+                Err(TrySendError::Stopped(_)) => return,
+            }
         }
-        self.unsent.clear();
-        self.log_failed = Some(reason);
-    }
-}
-
-/// An outcome that can be written down: what a target returned is left out where it is too large or too deep.
-fn bounded(outcome: Outcome) -> Outcome {
-    let keep = |output: serde_json::Value| {
-        if is_bounded(&output) {
-            output
-        } else {
-            serde_json::json!({"leftOut": "the output was too large or too deep to be kept"})
-        }
-    };
-    match outcome {
-        Outcome::Ok { output } => Outcome::Ok {
-            output: keep(output),
-        },
-        Outcome::Failed { reason, output } => Outcome::Failed {
-            reason,
-            output: keep(output),
-        },
-        unknown @ Outcome::Unknown { .. } => unknown,
     }
 }

@@ -103,9 +103,7 @@ impl Worker {
                 self.core.send(Message::JournalDurable(head.seq)).is_ok()
             }
             Err(error) => {
-                self.shared
-                    .trouble(format!("the journal cannot be written: {error}"));
-                let _ = self.core.send(Message::JournalFailed);
+                let _ = self.core.send(Message::JournalFailed(error.to_string()));
                 false
             }
         }

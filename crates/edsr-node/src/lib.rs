@@ -19,12 +19,13 @@ mod durable_file;
 mod journal_thread;
 mod metrics;
 mod node;
+mod past;
 mod shared;
 pub mod snapshots;
 pub mod start;
 pub mod view;
 
-pub use crate::core::SnapshotEvery;
+pub use edsr_engine::desk::{RESUME_MAX, SnapshotEvery};
 pub use node::{ActivateError, Node, Token};
 pub use shared::HAPPENINGS_MAX;
 pub use start::{Activation, Setup, StartError, Started, decode, start};

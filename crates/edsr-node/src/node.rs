@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bytes::Bytes;
+use edsr_engine::desk::Incoming;
 use edsr_journal::JournalReader;
 use edsr_log::LogReader;
 use edsr_model::{Actor, Digest, Event, Lsn, Seq};
@@ -217,7 +218,11 @@ impl Node {
                 reason: error.to_string(),
             })?;
             bytes += payload.len();
-            stored.push((event, Bytes::from(payload)));
+            let stored_form = Bytes::from(payload);
+            stored.push(Incoming {
+                event,
+                stored: stored_form,
+            });
         }
         self.reserve(bytes)?;
         let answer = ask(&self.own, |reply| Message::Ingest {

@@ -60,6 +60,11 @@ impl Shared {
         }
     }
 
+    /// Notes which bundle is in force.
+    pub(crate) fn in_force(&self, bundle: BundleHash) {
+        *self.bundle.lock().unwrap_or_else(PoisonError::into_inner) = bundle;
+    }
+
     /// Notes something that keeps the node from its work, for good.
     pub(crate) fn trouble(&self, problem: String) {
         tracing::error!(problem, "the node cannot go on as it should");

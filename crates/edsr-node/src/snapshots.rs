@@ -7,6 +7,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use edsr_engine::desk::Snapshot;
 use edsr_model::{Digest, Lsn, Seq};
 
 use crate::durable_file;
@@ -16,17 +17,6 @@ pub const SNAPSHOTS_KEPT: usize = 3;
 
 /// Names the layout of the state; a snapshot with another one is passed over.
 const MAGIC: &[u8; 8] = b"edsrsn01";
-
-/// A state, and where in the two logs it is true.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Snapshot {
-    /// The last event it has seen.
-    pub lsn: Lsn,
-    /// The last entry it has drafted.
-    pub seq: Seq,
-    /// The state.
-    pub state: Vec<u8>,
-}
 
 /// A folder with snapshots.
 #[derive(Debug, Clone)]

@@ -1,32 +1,28 @@
 //! Starting: open both logs, fold them again, hold the result against the journal, and go on where it stopped.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::Builder;
 use std::time::Duration;
 
 use edsr_actuate::{Registry, Settings as ActuateSettings};
-use edsr_engine::admit::{Dedupe, DedupeSettings};
+use edsr_engine::admit::DedupeSettings;
 use edsr_engine::bundle::Bundle;
-use edsr_engine::drive::{Broken, Drive, Recovered, Recovery};
+use edsr_engine::desk::{Desk, Opening, SnapshotEvery};
+use edsr_engine::drive::{Broken, Refolded, Unfit, refold, remember};
 use edsr_engine::policy::PolicyError;
-use edsr_engine::{Engine, Input};
 use edsr_journal::{Journal, JournalError, JournalReader};
-use edsr_log::{
-    EventLog, LogError, LogObserver, LogReader, LogThread, LogThreadSettings, ReadLimit, Retention,
-    StoredRecord,
-};
-use edsr_model::{
-    Actor, BundleHash, EffectRequest, Entry, Event, Fact, Lsn, Outcome, Record, Seq, Timestamp,
-};
+use edsr_log::{EventLog, LogError, LogObserver, LogThread, LogThreadSettings, Retention};
+use edsr_model::{Event, Lsn, Seq};
 
 use crate::api::EventSink;
 use crate::bundles::{BundleFiles, BundleStore, BundleStoreError, Compile};
 use crate::clock::Clock;
-use crate::core::{Core, Message, Parts, SnapshotEvery, pause_from_file};
+use crate::core::{Core, Message, Parts, pause_from_file};
 use crate::journal_thread::JournalThread;
 use crate::node::{Node, Token};
+use crate::past::Kept;
 use crate::shared::Shared;
 use crate::snapshots::SnapshotStore;
 use crate::view::Views;
@@ -112,8 +108,15 @@ pub enum StartError {
     Schema(Vec<PolicyError>),
 }
 
-/// Calls that were decided but not intended durably when the node went down are made only if it was down no longer.
-pub const RESUME_MAX: Duration = Duration::from_secs(300);
+impl From<Unfit<Self>> for StartError {
+    fn from(unfit: Unfit<Self>) -> Self {
+        match unfit {
+            Unfit::Unreadable(error) => error,
+            Unfit::Broken(broken) => Self::Broken(broken),
+            Unfit::TooLate { first } => Self::TooLate { first },
+        }
+    }
+}
 
 /// How long a start took and what it did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,14 +145,36 @@ pub fn start(setup: Setup) -> Result<(Arc<Node>, Started), StartError> {
     let store = BundleStore::new(setup.data_dir.join("bundles"), Arc::clone(&setup.compile));
     let snapshots = SnapshotStore::new(setup.data_dir.join("snapshots"));
     let head = setup.journal.head();
-    let (recovered, started) =
-        recover(&*log_reader, &*journal_reader, &store, &snapshots, head.seq)?;
+    let past = Kept {
+        log: &*log_reader,
+        journal: &*journal_reader,
+        bundles: &store,
+        snapshots: &snapshots,
+    };
+    let empty = Arc::new(Bundle::empty().map_err(StartError::Schema)?);
+    let Refolded {
+        recovered,
+        from,
+        passed_over,
+        events,
+    } = refold(&past, &empty, head.seq)?;
+    if passed_over > 0 {
+        tracing::warn!(
+            passed_over,
+            "snapshots of another version or without their events were passed over"
+        );
+    }
+    let started = Started {
+        events,
+        entries: recovered.compared,
+        from,
+    };
     let recorded = head.at.max(setup.log.last_at()).max(recovered.engine.now());
-    let mut clock = Clock::start(recorded);
-    let dedupe = remember(&*log_reader, setup.dedupe, clock.tick())?;
+    let clock = Clock::start(recorded);
+    let dedupe = remember(&past, setup.dedupe, clock.now())?;
     let views = fold_views(&*journal_reader)?;
     let durable = setup.log.durable();
-    let shared = Arc::new(Shared::new(clock.tick(), views, durable, head.seq));
+    let shared = Arc::new(Shared::new(clock.now(), views, durable, head.seq));
 
     let (own, inbox) = channel();
     let observer = Observer { own: own.clone() };
@@ -167,35 +192,22 @@ pub fn start(setup: Setup) -> Result<(Arc<Node>, Started), StartError> {
     ));
     let registry = registry(setup.actuate, &node);
     let pause_file = setup.data_dir.join("pause");
-    let mut recovered = recovered;
-    let paused = pause_file.exists();
-    // What recovery derived anew is not called with the pause file there, nor when it was decided too long ago.
-    let asleep = clock.tick().since(recovered.engine.now());
-    let held = if paused || asleep > RESUME_MAX {
-        std::mem::take(&mut recovered.output.calls)
-    } else {
-        Vec::new()
-    };
-    let mut drive = Drive::recovered(recovered, durable, head.seq);
-    if paused {
-        pause_at_start(&mut drive, &pause_file, clock.tick());
-    }
-    hold_back(&mut drive, held);
-    let since = drive.engine().now();
-    drive.offer(Input::Stated {
-        at: clock.tick(),
-        actor: Actor::Node,
-        fact: Fact::NodeStarted {
-            since,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            durable: head.seq,
-        },
-    });
-    let in_force = drive.engine().bundle().hash;
-    *shared.bundle.lock().unwrap_or_else(PoisonError::into_inner) = in_force;
-    let core = Core::new(Parts {
-        drive,
+    let desk = Desk::open(Opening {
+        recovered,
         dedupe,
+        durable,
+        head: head.seq,
+        recorded,
+        now: clock.now(),
+        pause: pause_file
+            .exists()
+            .then(|| pause_from_file(&pause_file, clock.now())),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        snapshot_every: setup.snapshot_every,
+    });
+    shared.in_force(desk.engine().bundle().hash);
+    let core = Core::new(Parts {
+        desk,
         clock,
         log,
         journal,
@@ -203,10 +215,8 @@ pub fn start(setup: Setup) -> Result<(Arc<Node>, Started), StartError> {
         runtime: tokio::runtime::Handle::current(),
         shared: Arc::clone(&shared),
         snapshots,
-        snapshot_every: setup.snapshot_every,
         retention: setup.retention,
         pause_file,
-        pause_file_seen: paused,
         inbox,
         own,
     });
@@ -216,37 +226,6 @@ pub fn start(setup: Setup) -> Result<(Arc<Node>, Started), StartError> {
     node.own_thread(thread);
     node.activate_at_start(setup.activation)?;
     Ok((node, started))
-}
-
-/// Honours the pause file before time goes on, so that nothing which fell due while the node was down gets past it.
-fn pause_at_start(drive: &mut Drive, file: &Path, now: Timestamp) {
-    let pause = pause_from_file(file, now);
-    let at = drive.engine().now();
-    drive.offer(Input::Stated {
-        at,
-        actor: pause.by.clone(),
-        fact: Fact::Paused(pause),
-    });
-}
-
-/// Tells the engine of calls that are not made after all; it goes on from there as after any failure.
-fn hold_back(drive: &mut Drive, held: Vec<(Seq, EffectRequest)>) {
-    let at = drive.engine().now();
-    for (_, request) in held {
-        let outcome = Outcome::Failed {
-            reason: "it was held back before it was sent: the node was down, or a pause came first"
-                .to_owned(),
-            output: serde_json::Value::Null,
-        };
-        drive.offer(Input::Stated {
-            at,
-            actor: Actor::Node,
-            fact: Fact::StepOutcome {
-                attempt: request.attempt,
-                outcome,
-            },
-        });
-    }
 }
 
 /// Tells the core what the event log's thread reports.
@@ -278,130 +257,6 @@ fn registry(settings: ActuateSettings, node: &Arc<Node>) -> Registry {
         })
     });
     Registry::standard(settings, sink)
-}
-
-fn recover(
-    log: &dyn LogReader,
-    journal: &dyn JournalReader,
-    store: &BundleStore,
-    snapshots: &SnapshotStore,
-    head: Seq,
-) -> Result<(Recovered, Started), StartError> {
-    let empty = Arc::new(Bundle::empty().map_err(StartError::Schema)?);
-    let (engine, from) = restore(log, snapshots, &empty, head)?;
-    let mut engine = engine;
-    for hash in engine.bundles_needed() {
-        learn(&mut engine, store, hash)?;
-    }
-    if engine.settle_bundle().is_err() {
-        learn(&mut engine, store, empty.hash)?;
-    }
-    let tail = tail(journal, engine.seq())?;
-    for entry in &tail {
-        if let Fact::BundleActivated { bundle, .. } = &entry.draft.fact {
-            learn(&mut engine, store, *bundle)?;
-        }
-    }
-    let mut started = Started {
-        events: 0,
-        entries: tail.len() as u64,
-        from,
-    };
-    let mut recovery = Recovery::new(engine, tail);
-    each_record(log, recovery.wants(), |record| {
-        started.events += 1;
-        recovery.event(read(record)?).map_err(StartError::from)
-    })?;
-    Ok((recovery.finish()?, started))
-}
-
-/// The newest state that can be gone on from.
-fn restore(
-    log: &dyn LogReader,
-    snapshots: &SnapshotStore,
-    empty: &Arc<Bundle>,
-    head: Seq,
-) -> Result<(Engine, Option<(Lsn, Seq)>), StartError> {
-    for snapshot in snapshots.usable(log.durable(), head) {
-        if snapshot.lsn.next() < log.first() {
-            continue;
-        }
-        match Engine::restore(&snapshot.state, Arc::clone(empty)) {
-            Ok(engine) => return Ok((engine, Some((snapshot.lsn, snapshot.seq)))),
-            Err(error) => {
-                tracing::warn!(%error, "a snapshot of another version is passed over");
-            }
-        }
-    }
-    if log.first() > Lsn(1) {
-        return Err(StartError::TooLate { first: log.first() });
-    }
-    Ok((Engine::new(Arc::clone(empty)), None))
-}
-
-fn learn(engine: &mut Engine, store: &BundleStore, hash: BundleHash) -> Result<(), StartError> {
-    if hash != BundleHash::default() {
-        engine.learn(store.load(hash)?);
-    }
-    Ok(())
-}
-
-fn tail(journal: &dyn JournalReader, after: Seq) -> Result<Vec<Entry>, StartError> {
-    let mut entries: Vec<Entry> = Vec::new();
-    loop {
-        let from = entries.last().map_or(after, |entry| entry.draft.seq).next();
-        let page = journal.read(from, edsr_journal::port::READ_MAX)?;
-        if page.is_empty() {
-            return Ok(entries);
-        }
-        entries.extend(page);
-    }
-}
-
-fn each_record(
-    log: &dyn LogReader,
-    from: Lsn,
-    mut take: impl FnMut(StoredRecord) -> Result<(), StartError>,
-) -> Result<(), StartError> {
-    let mut next = from;
-    loop {
-        let records = log.read(next, ReadLimit::default())?;
-        let Some(last) = records.last() else {
-            return Ok(());
-        };
-        next = last.lsn.next();
-        for record in records {
-            take(record)?;
-        }
-    }
-}
-
-fn read(stored: StoredRecord) -> Result<Record, StartError> {
-    let event = serde_json::from_slice(&stored.payload).map_err(|error| StartError::Event {
-        lsn: stored.lsn,
-        reason: error.to_string(),
-    })?;
-    Ok(Record {
-        lsn: stored.lsn,
-        at: stored.at,
-        event,
-    })
-}
-
-/// Rebuilds from the log's tail which events were taken in lately.
-fn remember(
-    log: &dyn LogReader,
-    settings: DedupeSettings,
-    now: Timestamp,
-) -> Result<Dedupe, StartError> {
-    let mut dedupe = Dedupe::new(settings);
-    let from = log.lsn_at(now.before(settings.horizon))?;
-    each_record(log, from, |stored| {
-        let record = read(stored)?;
-        dedupe.note(&record.event, record.lsn, record.at);
-        Ok(())
-    })?;
-    Ok(dedupe)
 }
 
 fn fold_views(journal: &dyn JournalReader) -> Result<Views, StartError> {

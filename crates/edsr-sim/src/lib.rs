@@ -7,13 +7,23 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`story`] | text -> what happens when |
-//! | [`world`] | the engine, both logs in memory, scripted actuators, virtual time |
+//! | [`world`] | a node's desk, its log on a simulated disk, its journal, scripted actuators, virtual time |
+//! | [`invariant`] | what must hold in every world, by name |
+//! | [`point`] | where a node may die |
 //! | [`transcript`] | entries -> one line each |
 
+pub mod campaign;
+pub mod invariant;
+pub mod kit;
+pub mod point;
+pub mod reach;
 pub mod story;
 pub mod transcript;
+mod watch;
 pub mod world;
 
+pub use invariant::{Invariant, Violation};
+pub use kit::Kit;
 pub use story::Story;
 pub use world::World;
 

@@ -1,47 +1,91 @@
-//! A world of its own: the engine and its drive, both logs in memory, scripted actuators, virtual time.
+//! A world of its own: the desk of a node with its real event log on a simulated disk, a journal in memory, scripted
+//! actuators, senders that keep a ledger, and virtual time. One thread, and nothing left to chance but the dice.
+//!
+//! ```text
+//! story -> senders, people -> [node: desk] -> log on a disk, journal ---> what survives
+//!    \-> faults, deaths          |    ^
+//!                              calls  '-- outcomes
+//!                                v
+//!                             targets            watch: does what is on record fit what was done?
+//! ```
 
-use std::collections::{BTreeMap, VecDeque};
+mod die;
+mod outside;
+mod pass;
+mod process;
+mod pump;
+mod storage;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use edsr_actuate::scripted::Scripted;
-use edsr_bundle::{SourceFile, load_files, testing};
+use edsr_engine::Engine;
 use edsr_engine::bundle::Bundle;
-use edsr_engine::drive::{Action, Drive, Recovery};
-use edsr_engine::{Engine, Input, OUTCOME_GRACE};
-use edsr_journal::{Journal as _, MemoryJournal};
-use edsr_model::{
-    Actor, AttemptId, Data, DecisionId, EffectRequest, Entry, Event, Fact, Lsn, Outcome, Pause,
-    PauseId, PauseScope, Record, Scalar, Seq, Timestamp, Verdict,
-};
+use edsr_engine::desk::{Command, SnapshotEvery};
+use edsr_log::rng::SplitMix64;
+use edsr_model::{Digest, EffectRequest, Entry, PauseScope, Timestamp};
 
-use crate::story::{Story, What};
+use crate::invariant::{Invariant, Violation};
+use crate::kit::Kit;
+use crate::reach::Reached;
+use crate::story::{Crash, Story, What};
+use crate::watch::{Watch, person};
+use outside::Outside;
+use process::Process;
+use storage::Storage;
 
 /// When every story begins.
 const EPOCH: Timestamp = Timestamp::from_secs(1_800_000_000);
 
-/// The most inputs one story may lead to; more means that something goes round in circles.
-const INPUTS_MAX: usize = 1_000_000;
+/// The most things that may happen in one story; more means that something goes round in circles.
+const STEPS_MAX: usize = 1_000_000;
 
-/// Divides the bundle of a story from the one that `activate` puts into force.
-const SECOND_BUNDLE: &str = "=====";
+/// How long after a log failed somebody starts the node again.
+const HEAL_AFTER: Duration = Duration::from_secs(10);
+
+/// Why a step ends early.
+#[derive(Debug)]
+pub(crate) enum Halt {
+    /// The node died in the middle of it.
+    Died,
+    /// Something does not hold.
+    Broken(Violation),
+}
+
+impl From<Violation> for Halt {
+    fn from(violation: Violation) -> Self {
+        Self::Broken(violation)
+    }
+}
 
 /// A running world.
 pub struct World {
-    drive: Drive,
-    journal: MemoryJournal,
-    entries: Vec<Entry>,
-    log: Vec<Record>,
+    kit: Kit,
+    /// The bundle the node is set up with.
+    configured: Arc<Bundle>,
+    /// How many of the kit's bundles were activated.
+    activated: usize,
+    now: Timestamp,
+    /// What the system's clock shows beyond the true time, in microseconds.
+    clock_off: i64,
+    frozen_until: Timestamp,
+    start_at: Option<Timestamp>,
+    resend_at: Option<Timestamp>,
+    process: Option<Process>,
+    storage: Storage,
+    outside: Outside,
     script: Scripted,
-    due: BTreeMap<(Timestamp, u64), (AttemptId, Outcome)>,
-    empty: Arc<Bundle>,
-    bundles: VecDeque<Arc<Bundle>>,
-    known: Vec<Arc<Bundle>>,
-    snapshot: Option<(Vec<u8>, Seq)>,
-    last: Timestamp,
-    down: bool,
-    inputs: usize,
-    calls: Vec<EffectRequest>,
+    armed: Vec<Crash>,
+    log_takes: Duration,
+    journal_takes: Duration,
+    journal_fails: bool,
+    snapshot_every: SnapshotEvery,
+    /// Lines that do not apply are passed over, as in a campaign that drew them blindly.
+    lenient: bool,
+    dice: SplitMix64,
+    watch: Watch,
+    steps: usize,
 }
 
 impl World {
@@ -51,31 +95,57 @@ impl World {
     /// # Errors
     /// The mistakes in the bundle.
     pub fn new(bundle: &str) -> Result<Self, String> {
-        let bundles = bundle
-            .split(SECOND_BUNDLE)
-            .map(|text| compile(text).map(Arc::new))
-            .collect::<Result<VecDeque<_>, _>>()?;
-        let empty = Bundle::empty()
-            .map(Arc::new)
-            .map_err(|errors| format!("{errors:?}"))?;
-        let mut world = Self {
-            drive: Drive::new(Engine::new(Arc::clone(&empty)), Lsn::ZERO, Seq::ZERO),
-            empty,
-            journal: MemoryJournal::new(),
-            entries: Vec::new(),
-            log: Vec::new(),
-            script: Scripted::default(),
-            due: BTreeMap::new(),
-            known: bundles.iter().cloned().collect(),
-            bundles,
-            snapshot: None,
-            last: EPOCH,
-            down: false,
-            inputs: 0,
-            calls: Vec::new(),
+        let kit = Kit::compile(bundle)?;
+        Self::with_kit(kit).map_err(|violation| violation.to_string())
+    }
+
+    /// A world with the first of the kit's bundles in force.
+    ///
+    /// # Errors
+    /// When not even a first start works.
+    pub fn with_kit(kit: Kit) -> Result<Self, Violation> {
+        let never = SnapshotEvery {
+            events: u64::MAX,
+            time: Duration::MAX,
         };
-        world.activate(EPOCH)?;
+        let mut world = Self {
+            configured: Arc::clone(&kit.bundles[0]),
+            activated: 1,
+            storage: Storage::new(0),
+            now: EPOCH,
+            clock_off: 0,
+            frozen_until: EPOCH,
+            start_at: None,
+            resend_at: None,
+            process: None,
+            outside: Outside::default(),
+            script: Scripted::default(),
+            armed: Vec::new(),
+            log_takes: Duration::ZERO,
+            journal_takes: Duration::ZERO,
+            journal_fails: false,
+            snapshot_every: never,
+            lenient: false,
+            dice: SplitMix64::new(0),
+            watch: Watch::default(),
+            steps: 0,
+            kit,
+        };
+        for bundle in &world.kit.bundles {
+            world.watch.know(bundle);
+        }
+        let begun = world.start();
+        world.survive(begun)?;
         Ok(world)
+    }
+
+    /// Takes snapshots, and passes over lines that do not apply.
+    pub fn be_lenient(&mut self) {
+        self.lenient = true;
+        self.snapshot_every = SnapshotEvery {
+            events: 12,
+            time: Duration::from_secs(20),
+        };
     }
 
     /// When the story began.
@@ -87,322 +157,209 @@ impl World {
     /// The journal.
     #[must_use]
     pub fn entries(&self) -> &[Entry] {
-        &self.entries
+        &self.watch.entries
     }
 
     /// Every call that was made, in order.
     #[must_use]
     pub fn calls(&self) -> &[EffectRequest] {
-        &self.calls
+        &self.watch.calls
     }
 
-    /// The engine.
+    /// What the world came across.
     #[must_use]
-    pub const fn engine(&self) -> &Engine {
-        self.drive.engine()
+    pub fn reached(&self) -> &Reached {
+        &self.watch.reached
+    }
+
+    /// The engine, while the node lives.
+    #[must_use]
+    pub fn engine(&self) -> Option<&Engine> {
+        self.process.as_ref().map(|process| process.desk.engine())
+    }
+
+    /// Identifies everything that came out: both logs and what was done.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        let mut parts = vec![self.storage.journal.reopen().tree().root().0.to_vec()];
+        parts.extend(self.outside.kept().map(|id| id.as_bytes().to_vec()));
+        parts.extend(
+            self.calls()
+                .iter()
+                .map(|call| call.attempt.to_string().into_bytes()),
+        );
+        Digest::of_parts(parts.iter().map(Vec::as_slice))
     }
 
     /// Runs a story to its end; with `restarts`, the process dies before each of its lines.
     ///
     /// # Errors
-    /// When a line does not apply, a recovery does not fit the journal, or it never ends.
-    pub fn run(&mut self, story: &Story, restarts: bool) -> Result<(), String> {
+    /// What does not hold.
+    pub fn run(&mut self, story: &Story, restarts: bool) -> Result<(), Violation> {
         self.script = story.script.clone();
+        self.dice = SplitMix64::new(story.dice);
+        self.storage.reseed(story.dice);
         for (at, what) in &story.lines {
-            let at = EPOCH.after(*at);
-            if !self.down {
-                self.pass_time(at)?;
-            }
+            self.pass_time(EPOCH.after(*at))?;
             if restarts {
-                self.restart(at)?;
+                self.die(false, Duration::ZERO);
+                let started = self.start();
+                self.survive(started)?;
             }
-            self.happen(at, what)?;
-            if restarts && self.drive.is_settled() {
-                let state = self
-                    .drive
-                    .engine()
-                    .snapshot()
-                    .map_err(|error| error.to_string())?;
+            let happened = self.happen(what);
+            self.survive(happened)?;
+            if restarts && let Some(process) = &self.process {
                 // Every other restart starts from the beginning of both logs.
-                self.snapshot = match self.snapshot {
-                    Some(_) => None,
-                    None => Some((state, self.drive.engine().seq())),
-                };
+                let snapshot = process.desk.last_snapshot();
+                self.storage.alternate(snapshot);
             }
         }
         Ok(())
     }
 
-    fn happen(&mut self, at: Timestamp, what: &What) -> Result<(), String> {
-        let person = || Actor::Person("sre".to_owned());
+    fn happen(&mut self, what: &What) -> Result<(), Halt> {
         match what {
-            What::Event {
-                kind,
-                data,
-                extensions,
-            } => {
-                let lsn = Lsn(self.log.len() as u64 + 1);
-                let record = Record {
-                    lsn,
-                    at: self.stamp(at),
-                    event: Event {
-                        id: lsn.to_string(),
-                        source: "/story".to_owned(),
-                        kind: kind.clone(),
-                        subject: None,
-                        time: None,
-                        datacontenttype: None,
-                        dataschema: None,
-                        extensions: extensions
-                            .iter()
-                            .filter_map(|(name, value)| {
-                                Some((name.clone(), Scalar::from_value(value)?))
-                            })
-                            .collect(),
-                        data: Data::Json(data.clone()),
-                    },
-                };
-                self.log.push(record.clone());
-                self.offer(Input::Event(record))
+            What::Events(told) => {
+                let request = self.outside.request(told);
+                self.send(request)
             }
+            What::Again(back) => match self.outside.earlier(*back) {
+                Some(request) => {
+                    self.watch.reached.hit("a request comes again");
+                    self.send(request)
+                }
+                None => self.does_not_apply("there is no such request"),
+            },
             What::Pause { scope } => {
-                let at = self.stamp(at);
-                let pause = Pause {
-                    id: PauseId::derive([at.as_micros().to_be_bytes().as_slice()]),
-                    scope: scope_of(scope)?,
-                    reason: "a story".to_owned(),
-                    by: person(),
-                    at,
-                };
-                self.state(at, person(), Fact::Paused(pause))
+                let scope = scope_of(scope).map_err(|why| Invariant::StoryApplies.broken(why))?;
+                let reason = "a story".to_owned();
+                self.command(Command::Pause { scope, reason })
+            }
+            What::PauseFile => {
+                self.watch.reached.hit("pause by file");
+                self.storage.write_pause_file();
+                self.pump()
             }
             What::Resume => {
-                for pause in self.active_pauses() {
-                    let at = self.stamp(at);
+                for pause in self.watch.pauses() {
                     let reason = "a story".to_owned();
-                    self.state(at, person(), Fact::Resumed { pause, reason })?;
+                    self.command(Command::Resume { pause, reason })?;
                 }
                 Ok(())
             }
-            What::Restart => self.restart(at),
+            What::Restart => {
+                self.die(false, Duration::ZERO);
+                self.start()
+            }
             What::Down => {
-                self.down = true;
+                self.die(false, Duration::ZERO);
+                self.start_at = None;
                 Ok(())
             }
-            What::Activate => self.activate(at),
-            What::Approve(granted) => {
-                let decision = self
-                    .waiting_decision()
-                    .ok_or("no plan waits for a person")?;
-                let at = self.stamp(at);
-                let fact = Fact::Approval {
-                    decision,
-                    granted: *granted,
-                    reason: "a story".to_owned(),
-                };
-                self.state(at, person(), fact)
+            What::Crash(crash) => self.crash(*crash),
+            What::FailLog { call, fault } => {
+                self.watch.reached.hit(format!("log fails: {fault:?}"));
+                self.storage.fail_log(*call, *fault);
+                Ok(())
             }
-            What::End => self.offer(Input::Tick(at)),
-        }
-    }
-
-    /// Lets everything happen that is due before `to`, at the instant it is due.
-    fn pass_time(&mut self, to: Timestamp) -> Result<(), String> {
-        loop {
-            let outcome = self.due.keys().next().map(|(at, _)| *at);
-            let wake = self.drive.engine().next_wake();
-            let next = outcome
-                .into_iter()
-                .chain(wake)
-                .min()
-                .filter(|next| *next < to);
-            let Some(next) = next else { return Ok(()) };
-            if outcome == Some(next)
-                && let Some((_, (attempt, outcome))) = self.due.pop_first()
-            {
-                let at = self.stamp(next);
-                self.state(at, Actor::Node, Fact::StepOutcome { attempt, outcome })?;
-            } else {
-                self.offer(Input::Tick(next))?;
+            What::FailJournal => {
+                self.journal_fails = true;
+                Ok(())
+            }
+            What::Full(bytes) => {
+                self.storage.fill(*bytes);
+                Ok(())
+            }
+            What::Slow { log, journal } => {
+                (self.log_takes, self.journal_takes) = (*log, *journal);
+                Ok(())
+            }
+            What::Freeze(span) => {
+                self.watch.reached.hit("freeze");
+                self.frozen_until = self.frozen_until.max(self.now.after(*span));
+                Ok(())
+            }
+            What::Clock(micros) => {
+                self.watch.reached.hit("clock step");
+                self.clock_off += micros;
+                Ok(())
+            }
+            What::Activate => self.activate(),
+            What::Approve(granted) => self.approve(*granted),
+            What::End => {
+                if let Some(process) = &mut self.process {
+                    let now = process.time(self.now);
+                    process.desk.tick(now);
+                }
+                self.pump()
             }
         }
     }
 
-    fn state(&mut self, at: Timestamp, actor: Actor, fact: Fact) -> Result<(), String> {
-        self.drive
-            .engine()
-            .check(&fact)
-            .map_err(|refusal| refusal.to_string())?;
-        self.offer(Input::Stated { at, actor, fact })
+    fn does_not_apply(&self, why: &str) -> Result<(), Halt> {
+        Ok(Invariant::StoryApplies.holds(self.lenient, || why.to_owned())?)
     }
 
-    fn offer(&mut self, input: Input) -> Result<(), String> {
-        self.inputs += 1;
-        if self.inputs > INPUTS_MAX {
-            return Err("the story never ends".to_owned());
+    fn approve(&mut self, granted: bool) -> Result<(), Halt> {
+        let Some(decision) = self.watch.waiting_decision() else {
+            return self.does_not_apply("no plan waits for a person");
+        };
+        let reason = "a story".to_owned();
+        self.command(Command::Approve {
+            decision,
+            granted,
+            reason,
+        })
+    }
+
+    fn activate(&mut self) -> Result<(), Halt> {
+        let count = self.kit.bundles.len();
+        if !self.lenient && self.activated >= count {
+            return self.does_not_apply("there is no other bundle");
         }
-        self.drive.offer(input);
-        self.drive.event_durable(Lsn(self.log.len() as u64));
+        self.configured = Arc::clone(&self.kit.bundles[self.activated % count]);
+        self.activated += 1;
+        let Some(process) = &mut self.process else {
+            return Ok(());
+        };
+        let now = process.time(self.now);
+        let bundle = Arc::clone(&self.configured);
+        let done = process.desk.activate(now, bundle, edsr_model::Actor::Node);
+        done.map_err(|refusal| Invariant::StoryApplies.broken(refusal.to_string()))?;
+        self.pass(crate::point::Point::ActivateAfter)?;
         self.pump()
     }
 
-    fn pump(&mut self) -> Result<(), String> {
-        while let Some(action) = self.drive.poll() {
-            match action {
-                Action::Append(drafts) => {
-                    let head = self
-                        .journal
-                        .append(&drafts)
-                        .map_err(|error| error.to_string())?;
-                    let from = Seq(self.entries.len() as u64 + 1);
-                    let new = self.journal.reader().read(from, drafts.len());
-                    self.entries.extend(new.map_err(|error| error.to_string())?);
-                    self.drive.entries_durable(head.seq);
+    /// A person says something to the node.
+    fn command(&mut self, command: Command) -> Result<(), Halt> {
+        let now = self.now;
+        let Some(process) = self.process.as_mut().filter(|_| now >= self.frozen_until) else {
+            return self.does_not_apply("the node hears nothing now");
+        };
+        let at = process.time(now);
+        match process.desk.command(at, person(), command.clone()) {
+            Ok(done) => self.watch.commanded(&command, done.pause),
+            Err(error) => self.does_not_apply(&error.to_string())?,
+        }
+        self.pass(crate::point::Point::CommandAfter)?;
+        self.pump()
+    }
+
+    /// Catches the death of the node; whatever else went wrong goes on.
+    fn survive(&mut self, happened: Result<(), Halt>) -> Result<(), Violation> {
+        let mut happened = happened;
+        loop {
+            match happened {
+                Ok(()) => return Ok(()),
+                Err(Halt::Broken(violation)) => return Err(violation),
+                Err(Halt::Died) => {
+                    if self.start_at.is_none_or(|at| at > self.now) {
+                        return Ok(());
+                    }
+                    happened = self.start();
                 }
-                Action::Perform(request) => self.perform(request)?,
             }
         }
-        Ok(())
-    }
-
-    fn perform(&mut self, request: EffectRequest) -> Result<(), String> {
-        let intended = self
-            .entries
-            .iter()
-            .rev()
-            .any(|entry| match &entry.draft.fact {
-                Fact::StepIntended(intent) => intent.attempt == request.attempt,
-                _ => false,
-            });
-        if !intended {
-            return Err(format!(
-                "`{}` left without a durable intent",
-                request.attempt
-            ));
-        }
-        if self
-            .calls
-            .iter()
-            .any(|call| call.attempt == request.attempt)
-        {
-            return Err(format!("`{}` was made twice", request.attempt));
-        }
-        self.calls.push(request.clone());
-        let now = self.drive.engine().now();
-        let mut answers = self.script.answer(&request);
-        if answers.is_empty() {
-            // As a node does: what never comes back is stated to be unknown.
-            let patience = request.timeout.saturating_mul(2) + OUTCOME_GRACE;
-            let reason = "no outcome came back in time".to_owned();
-            answers.push((patience, Outcome::Unknown { reason }));
-        }
-        for (delay, outcome) in answers {
-            let place = (
-                now.after(delay),
-                self.due.len() as u64 + self.calls.len() as u64 * 1000,
-            );
-            self.due.insert(place, (request.attempt.clone(), outcome));
-        }
-        Ok(())
-    }
-
-    /// The process dies: what was only in memory is gone, and replies that are still on their way find nobody.
-    fn restart(&mut self, at: Timestamp) -> Result<(), String> {
-        self.down = false;
-        self.due.clear();
-        let (mut engine, from) = match &self.snapshot {
-            Some((state, seq)) => {
-                let engine = Engine::restore(state, Arc::clone(&self.empty))
-                    .map_err(|error| error.to_string())?;
-                (engine, *seq)
-            }
-            None => (Engine::new(Arc::clone(&self.empty)), Seq::ZERO),
-        };
-        for bundle in &self.known {
-            engine.learn(Arc::clone(bundle));
-        }
-        engine
-            .settle_bundle()
-            .map_err(|refusal| refusal.to_string())?;
-        let tail = self
-            .entries
-            .iter()
-            .filter(|entry| entry.draft.seq > from)
-            .cloned()
-            .collect();
-        let mut recovery = Recovery::new(engine, tail);
-        while let Some(record) = self
-            .log
-            .get(usize::try_from(recovery.wants().0 - 1).unwrap_or(usize::MAX))
-        {
-            recovery
-                .event(record.clone())
-                .map_err(|broken| format!("{broken}: {broken:?}"))?;
-        }
-        let recovered = recovery
-            .finish()
-            .map_err(|broken| format!("{broken}: {broken:?}"))?;
-        let head = Seq(self.entries.len() as u64);
-        self.drive = Drive::recovered(recovered, Lsn(self.log.len() as u64), head);
-        for bundle in &self.known {
-            self.drive.engine_mut().learn(Arc::clone(bundle));
-        }
-        let at = self.stamp(at);
-        let fact = Fact::NodeStarted {
-            since: self.drive.engine().now(),
-            version: "story".to_owned(),
-            durable: head,
-        };
-        self.state(at, Actor::Node, fact)
-    }
-
-    fn activate(&mut self, at: Timestamp) -> Result<(), String> {
-        let bundle = self.bundles.pop_front().ok_or("there is no other bundle")?;
-        let previous = Some(self.drive.engine().bundle().hash);
-        let hash = bundle.hash;
-        self.drive.engine_mut().learn(bundle);
-        let at = self.stamp(at);
-        let fact = Fact::BundleActivated {
-            bundle: hash,
-            previous,
-        };
-        self.state(at, Actor::Node, fact)
-    }
-
-    /// The next instant that is not before `at`, later than every one before.
-    fn stamp(&mut self, at: Timestamp) -> Timestamp {
-        let now = self.drive.engine().now().max(self.last);
-        self.last = at.max(now.after(Duration::from_micros(1)));
-        self.last
-    }
-
-    fn active_pauses(&self) -> Vec<PauseId> {
-        let mut active = Vec::new();
-        for entry in &self.entries {
-            match &entry.draft.fact {
-                Fact::Paused(pause) => active.push(pause.id.clone()),
-                Fact::Resumed { pause, .. } => active.retain(|known| known != pause),
-                _ => {}
-            }
-        }
-        active
-    }
-
-    /// The latest plan that waits for a person and was not answered.
-    fn waiting_decision(&self) -> Option<DecisionId> {
-        let mut waiting: Vec<DecisionId> = Vec::new();
-        for entry in &self.entries {
-            match &entry.draft.fact {
-                Fact::Decided { decision, .. }
-                    if matches!(decision.verdict, Verdict::Approve | Verdict::Suggest) =>
-                {
-                    waiting.push(decision.id.clone());
-                }
-                Fact::Approval { decision, .. } => waiting.retain(|known| known != decision),
-                _ => {}
-            }
-        }
-        waiting.pop()
     }
 }
 
@@ -416,17 +373,4 @@ fn scope_of(text: &str) -> Result<PauseScope, String> {
             .map_err(|error| format!("{error}")),
         _ => Err(format!("`{text}` is no scope")),
     }
-}
-
-fn compile(text: &str) -> Result<Bundle, String> {
-    let (documents, policies) = text
-        .split_once("--- policies")
-        .unwrap_or((text, "permit (principal, action, resource);"));
-    let files = vec![
-        SourceFile::new("bundle.yaml", documents),
-        SourceFile::new("policies/story.cedar", policies),
-    ];
-    load_files(files, &testing::Catalog)
-        .map(|compiled| compiled.bundle)
-        .map_err(|report| report.to_string())
 }

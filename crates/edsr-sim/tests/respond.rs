@@ -420,7 +420,7 @@ fn runs_under_way_are_bounded() {
     }
     world.run(&Story::parse(&story).unwrap(), false).unwrap();
     assert_eq!(
-        world.engine().executions_open(),
+        world.engine().unwrap().executions_open(),
         edsr_engine::EXECUTIONS_MAX
     );
     let lines = edsr_sim::transcript::lines(world.entries(), world.epoch());

@@ -378,3 +378,44 @@ fn a_run_stays_on_the_bundle_it_began_with() {
          1m30s do one #1",
     );
 }
+
+#[test]
+fn an_answer_to_a_plan_that_a_timer_brought_about_is_replayed() {
+    // Nothing came in between the timer that opened the detection and the person's answer.
+    let playbook = ONE_STEP.replace("autonomy: auto", "autonomy: approve");
+    let late = bundle(&playbook).replace(
+        "  match: { when: data.firing == true }\n",
+        "  count: { over: 1m, atLeast: 2 }\n  for: 2s\n",
+    );
+    let text = "0s  event alert name=a x2 batch
+         10s approve
+         20s restart
+         3m  end";
+    check(
+        &late,
+        text,
+        "2s opened d name=a
+         2s approve fix service/a [permitted autonomy]
+         10s approved
+         10s auto fix service/a [manual permitted]
+         10s do one #1
+         10s outcome one ok
+         1m resolved cleared
+         1m verified
+         1m ended succeeded",
+    );
+    edsr_sim::check_restarts(&late, text);
+}
+
+#[test]
+fn an_answer_that_comes_with_the_end_of_what_asked_is_turned_down() {
+    let playbook = ONE_STEP.replace("autonomy: auto", "autonomy: approve");
+    let brief = bundle(&playbook).replace(
+        "  match: { when: data.firing == true }\n",
+        "  match: {}\n  keepFor: 5s\n",
+    );
+    let mut world = edsr_sim::World::new(&brief).unwrap();
+    let story = edsr_sim::Story::parse("0s event alert name=a\n0s freeze 8s\n8s approve").unwrap();
+    let violation = world.run(&story, false).unwrap_err();
+    assert!(violation.text.contains("no plan waits"), "{violation}");
+}

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use edsr_model::{Draft, Entry, Lsn, Record, Seq};
+use edsr_model::{Draft, Entry, Fact, Lsn, Record, Seq};
 
 use crate::engine::{Engine, Input, Output};
 
@@ -51,29 +51,65 @@ pub struct Recovered {
     pub engine: Engine,
     /// What it derived that is not in the journal yet.
     pub output: Output,
+    /// Entries that were held against what was derived.
+    pub compared: u64,
 }
 
-/// A recovery under way.
+/// A recovery under way. Events and entries are given page by page; neither log has to fit into memory.
 #[derive(Debug)]
 pub struct Recovery {
     engine: Engine,
+    /// Entries that nothing was held against yet.
     expected: VecDeque<Entry>,
+    /// The stated ones among them that were not taken in yet.
+    stated: VecDeque<Draft>,
     fresh: Output,
     /// The last entry of the journal.
     head: Seq,
+    /// The last entry that was given.
+    given: Seq,
+    /// What the engine had seen by then.
+    given_lsn: Lsn,
+    /// Entries that were held against what was derived.
+    compared: u64,
 }
 
 impl Recovery {
-    /// Starts from an engine (new, or restored from a snapshot) and the entries after its own last one, in order.
+    /// Starts from an engine, new or restored from a snapshot. `head` is the last entry of the journal.
     #[must_use]
-    pub fn new(engine: Engine, tail: Vec<Entry>) -> Self {
-        let head = tail.last().map_or(engine.seq(), |entry| entry.draft.seq);
+    pub fn new(engine: Engine, head: Seq) -> Self {
         Self {
+            given: engine.seq(),
+            given_lsn: engine.lsn(),
+            head: head.max(engine.seq()),
             engine,
-            expected: tail.into(),
+            expected: VecDeque::new(),
+            stated: VecDeque::new(),
             fresh: Output::default(),
-            head,
+            compared: 0,
         }
+    }
+
+    /// The first entry that has to be given before the event at `lsn` can be, if any.
+    #[must_use]
+    pub fn wants_entries(&self, lsn: Lsn) -> Option<Seq> {
+        (self.given < self.head && self.given_lsn <= lsn).then(|| self.given.next())
+    }
+
+    /// Takes the next entries of the journal in. The bundles they name must be known to the engine.
+    pub fn entries(&mut self, page: Vec<Entry>) {
+        if let Some(last) = page.last() {
+            self.given = last.draft.seq;
+            self.given_lsn = last.draft.lsn;
+        }
+        let stated = page.iter().filter(|entry| entry.draft.fact.is_stated());
+        self.stated.extend(stated.map(|entry| entry.draft.clone()));
+        self.expected.extend(page);
+    }
+
+    /// The engine, to make bundles known to it.
+    pub const fn engine_mut(&mut self) -> &mut Engine {
+        &mut self.engine
     }
 
     /// The event that is wanted next.
@@ -91,7 +127,7 @@ impl Recovery {
         self.apply(Input::Event(record))
     }
 
-    /// No more events: takes in what the journal holds beyond them.
+    /// No more events, and every entry was given: takes in what the journal holds beyond the events.
     ///
     /// # Errors
     /// When the journal does not fit.
@@ -110,12 +146,18 @@ impl Recovery {
         Ok(Recovered {
             engine: self.engine,
             output: self.fresh,
+            compared: self.compared,
         })
     }
 
     /// Facts that were stated before an event are taken in before it.
     fn state_facts_before(&mut self, lsn: Lsn) -> Result<(), Broken> {
         while let Some(draft) = self.next_stated(lsn) {
+            // What fell due before it was stated happened before it, and it may speak of that. A start is told of
+            // before time goes on.
+            if !matches!(draft.fact, Fact::NodeStarted { .. }) {
+                self.apply(Input::Tick(draft.at))?;
+            }
             self.engine
                 .check(&draft.fact)
                 .map_err(|refusal| Broken::Refused {
@@ -131,12 +173,8 @@ impl Recovery {
         Ok(())
     }
 
-    fn next_stated(&self, before: Lsn) -> Option<Draft> {
-        let stated = self
-            .expected
-            .iter()
-            .find(|entry| entry.draft.fact.is_stated())?;
-        (stated.draft.lsn < before).then(|| stated.draft.clone())
+    fn next_stated(&mut self, before: Lsn) -> Option<Draft> {
+        self.stated.pop_front_if(|draft| draft.lsn < before)
     }
 
     fn apply(&mut self, input: Input) -> Result<(), Broken> {
@@ -157,6 +195,7 @@ impl Recovery {
             self.fresh.drafts.push(draft);
             return Ok(());
         };
+        self.compared += 1;
         if same(&entry.draft, &draft) {
             return Ok(());
         }

@@ -78,6 +78,11 @@ impl MemDisk {
         }
     }
 
+    /// From here on every choice comes from `seed`.
+    pub fn reseed(&self, seed: u64) {
+        self.lock().rng = SplitMix64::new(seed);
+    }
+
     /// Every file as a reader sees it now, durable or not.
     #[must_use]
     pub fn image(&self) -> BTreeMap<String, Vec<u8>> {
@@ -105,6 +110,11 @@ impl MemDisk {
     /// Makes the call with this number fail, once; the next call has the number [`MemDisk::calls`].
     pub fn fail_call(&self, call: u64, fault: Fault) {
         self.lock().faults.insert(call, fault);
+    }
+
+    /// Forgets the calls that were to fail.
+    pub fn forget_faults(&self) {
+        self.lock().faults.clear();
     }
 
     /// Limits the bytes of all files together; what exceeds it gets "no space left". `None` lifts it.

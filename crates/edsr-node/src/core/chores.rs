@@ -5,13 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use edsr_engine::drive::Action;
+use edsr_engine::desk::{PauseFile, Snapshot};
 use edsr_log::RetainRequest;
-use edsr_model::{Actor, Fact, Lsn, Pause, PauseId, PauseScope, Timestamp};
+use edsr_model::{Actor, Pause, PauseId, PauseScope, Timestamp};
 
 use super::{Core, Message, NAP_MAX, Parts, RETAIN_EVERY};
 use crate::metrics::{By, level};
-use crate::snapshots::Snapshot;
 
 /// How much of the pause file is read, in bytes.
 const PAUSE_FILE_BYTES_MAX: usize = 4096;
@@ -39,48 +38,44 @@ impl Core {
     }
 
     /// The stop that works when nothing else does: a file named `pause` in the data directory.
-    pub(super) fn look_for_pause_file(&mut self) {
+    fn look_for_pause_file(&mut self) {
         let exists = self.parts.pause_file.exists();
-        if !exists {
-            self.pause_file_seen = false;
-            return;
-        }
-        if self.pause_file_seen {
-            // Its entry is in the journal, so the file has done its work; lifting the pause is a person's.
-            if self.parts.drive.is_settled()
-                && std::fs::remove_file(&self.parts.pause_file).is_err()
-            {
-                tracing::warn!(
-                    "the pause file cannot be removed; it holds again at the next start"
-                );
+        match self.parts.desk.pause_file(exists) {
+            PauseFile::Leave => {}
+            PauseFile::Read => {
+                let now = self.parts.clock.now();
+                let pause = pause_from_file(&self.parts.pause_file, now);
+                self.parts.desk.pause(now, pause);
+                self.publish_pauses();
             }
-            return;
+            PauseFile::Remove => {
+                if std::fs::remove_file(&self.parts.pause_file).is_err() {
+                    tracing::warn!(
+                        "the pause file cannot be removed; it holds again at the next start"
+                    );
+                }
+            }
         }
-        self.pause_file_seen = true;
-        let pause = pause_from_file(&self.parts.pause_file, self.parts.clock.tick());
-        self.state(pause.by.clone(), Fact::Paused(pause));
-        self.publish_pauses();
     }
 
     pub(super) fn publish_pauses(&self) {
-        let paused = self.parts.drive.engine().is_paused();
+        let paused = self.parts.desk.engine().is_paused();
         self.parts.shared.paused.store(paused, Ordering::Release);
         self.parts.shared.metrics.paused.set(i64::from(paused));
     }
 
     fn publish_figures(&self) {
         let metrics = &self.parts.shared.metrics;
-        let engine = self.parts.drive.engine();
+        let engine = self.parts.desk.engine();
+        let dedupe = self.parts.desk.dedupe();
         self.publish_pauses();
         metrics
             .executions_open
             .set(level(engine.executions_open() as u64));
-        metrics
-            .dedupe_keys
-            .set(level(self.parts.dedupe.len() as u64));
+        metrics.dedupe_keys.set(level(dedupe.len() as u64));
         metrics
             .dedupe_forgotten_early
-            .set(level(self.parts.dedupe.forgotten_early()));
+            .set(level(dedupe.forgotten_early()));
         let pending = self.parts.shared.pending_bytes.load(Ordering::Relaxed);
         metrics.pending_bytes.set(level(pending as u64));
         for (name, counters, keys) in engine.detectors() {
@@ -108,37 +103,16 @@ impl Core {
         }
     }
 
-    /// Takes a snapshot when one is due, and writes it once both logs are durable up to it.
-    pub(super) fn snapshot(&mut self, now: Timestamp) {
-        let engine = self.parts.drive.engine();
-        let (lsn, seq, at) = self.snapshot_at;
-        let every = self.parts.snapshot_every;
-        let changed = engine.lsn() > lsn || engine.seq() > seq;
-        let due = engine.lsn().0 - lsn.0 >= every.events || now.since(at) >= every.time;
-        if self.snapshot.is_none() && !self.snapshot_busy && changed && due {
-            match engine.snapshot() {
-                Ok(state) => {
-                    self.snapshot_at = (engine.lsn(), engine.seq(), now);
-                    self.snapshot = Some(Snapshot {
-                        lsn: engine.lsn(),
-                        seq: engine.seq(),
-                        state,
-                    });
-                }
-                Err(error) => tracing::error!(%error, "the state cannot be written down"),
-            }
+    /// Writes the snapshot that is due, if one is.
+    fn snapshot(&mut self, now: Timestamp) {
+        match self.parts.desk.snapshot(now) {
+            Ok(Some(snapshot)) => self.write_snapshot(snapshot),
+            Ok(None) => {}
+            Err(error) => tracing::error!(%error, "the state cannot be written down"),
         }
-        self.write_snapshot();
     }
 
-    pub(super) fn write_snapshot(&mut self) {
-        let durable_lsn = Lsn(self.parts.shared.durable_lsn.load(Ordering::Acquire));
-        let durable_seq = *self.parts.shared.durable_seq.borrow();
-        let ready = |s: &mut Snapshot| s.lsn <= durable_lsn && s.seq <= durable_seq;
-        let Some(snapshot) = self.snapshot.take_if(ready) else {
-            return;
-        };
-        self.snapshot_busy = true;
+    fn write_snapshot(&self, snapshot: Snapshot) {
         let (store, shared, own) = (
             self.parts.snapshots.clone(),
             Arc::clone(&self.parts.shared),
@@ -159,13 +133,12 @@ impl Core {
     /// Lets what is on its way become durable, for a moment, and ends. Calls under way are settled at the next start.
     pub(super) fn wind_down(mut self) {
         self.parts.shared.ready.store(false, Ordering::Release);
+        self.parts.desk.stop();
         #[allow(clippy::disallowed_methods, reason = "a stop is bounded by real time")]
         let begun = std::time::Instant::now();
-        while begun.elapsed() < WIND_DOWN_MAX && self.log_failed.is_none() {
-            while let Some(Action::Append(drafts)) = self.parts.drive.poll_appends() {
-                self.parts.journal.append(drafts);
-            }
-            if self.parts.drive.is_settled() {
+        while begun.elapsed() < WIND_DOWN_MAX && self.parts.desk.failed().is_none() {
+            self.pump();
+            if self.parts.desk.is_settled() {
                 break;
             }
             // Nothing new begins; what became durable and what came of calls still counts.
@@ -173,24 +146,18 @@ impl Core {
                 message @ (Message::LogDurable(_)
                 | Message::LogFailed(_)
                 | Message::JournalDurable(_)
+                | Message::JournalFailed(_)
                 | Message::Outcome { .. }),
             ) = self.parts.inbox.recv_timeout(NAP_MAX)
             {
                 self.handle(message);
             }
         }
-        if self.parts.drive.is_settled()
-            && let Ok(state) = self.parts.drive.engine().snapshot()
+        self.pump();
+        if let Some(snapshot) = self.parts.desk.last_snapshot()
+            && let Err(error) = self.parts.snapshots.keep(&snapshot)
         {
-            let engine = self.parts.drive.engine();
-            let snapshot = Snapshot {
-                lsn: engine.lsn(),
-                seq: engine.seq(),
-                state,
-            };
-            if let Err(error) = self.parts.snapshots.keep(&snapshot) {
-                tracing::warn!(%error, "the last snapshot could not be written; the next start takes longer");
-            }
+            tracing::warn!(%error, "the last snapshot could not be written; the next start takes longer");
         }
         let Parts { log, journal, .. } = self.parts;
         if let Err(error) = log.close() {
