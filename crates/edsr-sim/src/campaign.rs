@@ -210,6 +210,7 @@ pub fn wanted() -> Vec<String> {
             "log fails: Enospc",
             "log fails: ShortWrite",
             "no outcome comes back",
+            "old events are dropped",
             "one sync for several requests",
             "pause by file",
             "start from a snapshot",

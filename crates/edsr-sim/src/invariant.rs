@@ -27,6 +27,8 @@ pub enum Invariant {
     DecidedBeforeDone,
     /// A run succeeds only after its verification passed.
     ProofOrNoSuccess,
+    /// A run goes on with the bundle it began with, whatever comes into force, and ends for a reason of its own.
+    RunsStayPinned,
     /// The journal's chain and tree cover every entry.
     JournalIsWhole,
     /// An entry is written only when the events it rests on are durable.
@@ -63,6 +65,7 @@ impl Invariant {
             Self::OneRunPerTarget => "one-run-per-target",
             Self::DecidedBeforeDone => "decided-before-done",
             Self::ProofOrNoSuccess => "proof-or-no-success",
+            Self::RunsStayPinned => "runs-stay-pinned",
             Self::JournalIsWhole => "journal-is-whole",
             Self::EntryAfterDurableEvidence => "entry-after-durable-evidence",
             Self::TimeGoesForward => "time-goes-forward",

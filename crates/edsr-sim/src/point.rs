@@ -36,6 +36,8 @@ pub enum Point {
     SnapshotBefore,
     /// It is written.
     SnapshotAfter,
+    /// Some of the old events are dropped.
+    RetainMidway,
     /// A start has folded both logs again, and has not begun to work.
     Recovering,
 }
@@ -58,6 +60,7 @@ impl Point {
         Self::ActivateAfter,
         Self::SnapshotBefore,
         Self::SnapshotAfter,
+        Self::RetainMidway,
         Self::Recovering,
     ];
 
@@ -80,6 +83,7 @@ impl Point {
             Self::ActivateAfter => "activate.after",
             Self::SnapshotBefore => "snapshot.before",
             Self::SnapshotAfter => "snapshot.after",
+            Self::RetainMidway => "retain.midway",
             Self::Recovering => "recovering",
         }
     }

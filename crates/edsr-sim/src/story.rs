@@ -22,6 +22,7 @@
 //! 56s    fail log call=1 eio               # the 2nd call of the next commit to the disk fails
 //! 57s    fail journal
 //! 58s    full 4096                         # that many bytes are left on the log's disk, until it starts again
+//! 58s    retain 16384                      # the log keeps about so many bytes, and what a start needs
 //! 59s    freeze 30s                        # the process stands still
 //! 60s    clock -1h                         # somebody sets the clock
 //! 60s    activate                          # the second bundle, after a line `=====`
@@ -95,6 +96,8 @@ pub enum What {
     FailJournal,
     /// So many bytes are left for the event log.
     Full(u64),
+    /// The event log keeps about so many bytes from here on.
+    Retain(u64),
     /// How long commits take.
     Slow {
         /// Of the event log.
@@ -174,6 +177,7 @@ fn what(at: Duration, words: &[&str]) -> Result<Vec<(Duration, What)>, String> {
         "kill" => one(What::Crash(crash(rest, false)?)),
         "fail" => one(fail(rest)?),
         "full" => one(What::Full(number(rest.first())?)),
+        "retain" => one(What::Retain(number(rest.first())?)),
         "slow" => one(slow(rest)?),
         "freeze" => one(What::Freeze(span(rest.first())?)),
         "clock" => one(What::Clock(step(rest.first())?)),

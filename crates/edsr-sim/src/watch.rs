@@ -8,9 +8,9 @@ use edsr_engine::desk::Command;
 use edsr_journal::chain::entry_hash;
 use edsr_journal::merkle::{CompactRange, leaf_hash};
 use edsr_model::{
-    Actor, AttemptId, BundleHash, DecisionId, Digest, EffectRequest, Entry, ExecutionId,
-    ExecutionStatus, Fact, Lsn, Outcome, Pause, PauseId, PauseScope, Plan, PlanHash, Seq, StepRole,
-    TargetRef, Timestamp, Verdict,
+    Actor, AttemptId, BundleHash, DecisionId, DetectionId, Digest, EffectRequest, Entry,
+    ExecutionId, ExecutionStatus, Fact, Lsn, Outcome, Pause, PauseId, PauseScope, Plan, PlanHash,
+    Seq, StepRole, TargetRef, Timestamp, Verdict,
 };
 
 use crate::invariant::{Invariant, Violation};
@@ -41,6 +41,7 @@ pub(crate) struct Watch {
     permitted: BTreeSet<PlanHash>,
     by_person: BTreeSet<PlanHash>,
     runs: BTreeMap<ExecutionId, Run>,
+    resolved: BTreeSet<DetectionId>,
     busy: BTreeMap<TargetRef, ExecutionId>,
     starts: BTreeMap<String, Vec<Timestamp>>,
     ended: BTreeMap<(String, TargetRef), Timestamp>,
@@ -133,13 +134,12 @@ impl Watch {
                     self.outcomes.insert(attempt.clone(), outcome.clone());
                 }
             }
+            Fact::DetectionResolved { detection, .. } => {
+                self.resolved.insert(detection.clone());
+            }
             Fact::Verified {
                 execution, passed, ..
-            } => {
-                if let Some(run) = self.runs.get_mut(execution) {
-                    run.verified = *passed;
-                }
-            }
+            } => self.verified(execution, *passed)?,
             Fact::ExecutionEnded {
                 execution, status, ..
             } => self.ended(execution, *status, at)?,
@@ -209,6 +209,25 @@ impl Watch {
         })
     }
 
+    /// Proof is what the playbook asks for, seen in the world.
+    fn verified(&mut self, id: &ExecutionId, passed: bool) -> Result<(), Violation> {
+        let Some(run) = self.runs.get_mut(id) else {
+            return Ok(());
+        };
+        run.verified = passed;
+        let until = playbook(&self.bundles, &self.plans, &run.plan)
+            .and_then(|playbook| Some(playbook.verify.as_ref()?.until.text()));
+        let detection = self
+            .plans
+            .get(&run.plan)
+            .and_then(|plan| plan.detection.as_ref());
+        let seen = until != Some("detection.resolved")
+            || detection.is_some_and(|detection| self.resolved.contains(detection));
+        Invariant::ProofOrNoSuccess.holds(!passed || seen, || {
+            format!("`{id}` passed its verification, and what it answers was not resolved")
+        })
+    }
+
     fn ended(
         &mut self,
         id: &ExecutionId,
@@ -224,6 +243,9 @@ impl Watch {
             .holds(status != ExecutionStatus::Succeeded || run.verified, || {
                 format!("`{id}` succeeded without proof")
             })?;
+        Invariant::RunsStayPinned.holds(status != ExecutionStatus::Cancelled, || {
+            format!("`{id}` was cancelled, and nobody asked for it")
+        })?;
         self.busy.remove(&run.target);
         self.ended
             .insert((run.playbook.clone(), run.target.clone()), at);

@@ -80,6 +80,8 @@ pub struct World {
     log_takes: Duration,
     journal_takes: Duration,
     journal_fails: bool,
+    /// How much the event log keeps, if not everything.
+    retain: Option<u64>,
     snapshot_every: SnapshotEvery,
     /// Lines that do not apply are passed over, as in a campaign that drew them blindly.
     lenient: bool,
@@ -124,6 +126,7 @@ impl World {
             log_takes: Duration::ZERO,
             journal_takes: Duration::ZERO,
             journal_fails: false,
+            retain: None,
             snapshot_every: never,
             lenient: false,
             dice: SplitMix64::new(0),
@@ -268,6 +271,10 @@ impl World {
             }
             What::Full(bytes) => {
                 self.storage.fill(*bytes);
+                Ok(())
+            }
+            What::Retain(bytes) => {
+                self.retain = Some(*bytes);
                 Ok(())
             }
             What::Slow { log, journal } => {

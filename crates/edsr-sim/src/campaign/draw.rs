@@ -60,6 +60,9 @@ impl Draw {
             let (log, journal) = (self.dice.below(300), self.dice.below(300));
             let _ = writeln!(text, "0s slow log={log}ms journal={journal}ms");
         }
+        if self.dice.one_in(3) {
+            text += "0s retain 4096\n";
+        }
         let mut millis = 0;
         for _ in 0..20 + self.dice.below(40) {
             millis += self.dice.below(self.gap);

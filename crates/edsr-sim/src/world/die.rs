@@ -8,7 +8,7 @@ use edsr_engine::desk::{Desk, Opening};
 use edsr_engine::drive::{Past as _, refold, remember};
 use edsr_journal::Journal as _;
 use edsr_log::{EventLog as _, Fault, LogError};
-use edsr_model::{Lsn, Timestamp};
+use edsr_model::Timestamp;
 
 use super::process::Process;
 use super::storage::Kept;
@@ -146,7 +146,7 @@ impl World {
         let now = wall.max(recorded.after(Duration::from_micros(1)));
         let dedupe = remember(&past, DedupeSettings::default(), now)
             .map_err(|error| Invariant::LogOpens.broken(error))?;
-        check_kept(&past, self.outside.kept())?;
+        check_kept(&past, self.outside.must_be_there())?;
         self.pass(Point::Recovering)?;
         let pause = self.storage.pause(now);
         if let Some(pause) = &pause {
@@ -191,7 +191,7 @@ pub(super) fn check_kept<'k>(
     kept: impl Iterator<Item = &'k String>,
 ) -> Result<(), Violation> {
     let mut found: BTreeMap<(String, String), Timestamp> = BTreeMap::new();
-    let mut next = Lsn(1);
+    let mut next = past.first();
     let mut last = None;
     loop {
         let records = past.records(next);

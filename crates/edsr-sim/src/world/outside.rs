@@ -28,6 +28,8 @@ enum Known {
 pub(super) struct Outside {
     requests: Vec<Request>,
     kept: BTreeSet<String>,
+    /// What the log dropped since, because it was asked to.
+    dropped: BTreeSet<String>,
     events: u64,
 }
 
@@ -91,6 +93,16 @@ impl Outside {
             }
         }
         unknown
+    }
+
+    /// The log was asked to drop old events, and is about to drop this one.
+    pub(super) fn may_go(&mut self, id: String) {
+        self.dropped.insert(id);
+    }
+
+    /// Ids of events that must be in the log.
+    pub(super) fn must_be_there(&self) -> impl Iterator<Item = &String> {
+        self.kept.difference(&self.dropped)
     }
 
     /// Ids of events whose senders were told that they are durable.

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use edsr_actuate::scripted::Scripted;
 use edsr_engine::desk::Command;
-use edsr_engine::drive::refold;
+use edsr_engine::drive::{Past as _, refold};
 use edsr_engine::{Engine, Input};
 use edsr_journal::Journal as _;
 use edsr_log::EventLog as _;
-use edsr_model::{Digest, Timestamp};
+use edsr_model::{Digest, Lsn, Timestamp};
 
 use super::die::check_kept;
 use super::storage::Kept;
@@ -188,7 +188,11 @@ impl World {
                 snapshots: &snapshots[skipped..],
                 kit: &self.kit,
             };
-            check_kept(&past, self.outside.kept())?;
+            check_kept(&past, self.outside.must_be_there())?;
+            if past.first() > Lsn(1) && skipped == snapshots.len() {
+                // The beginning is gone, as was asked for.
+                return Ok(());
+            }
             let refolded = refold(&past, &self.kit.empty, head)
                 .map_err(|unfit| Invariant::RecoveryAgrees.broken(format!("{unfit}: {unfit:?}")))?;
             let fresh = refolded.recovered.output.drafts.len();

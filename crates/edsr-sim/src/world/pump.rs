@@ -5,8 +5,8 @@ use edsr_engine::OUTCOME_GRACE;
 use edsr_engine::desk::{PauseFile, Work};
 use edsr_engine::drive::APPEND_MAX;
 use edsr_journal::{Journal as _, JournalError};
-use edsr_log::{EventLog as _, Fault, LogError};
-use edsr_model::{EffectRequest, Lsn, Outcome, Seq};
+use edsr_log::{EventLog as _, Fault, LogError, ReadLimit, Retention};
+use edsr_model::{EffectRequest, Event, Lsn, Outcome, Seq};
 
 use super::outside::incoming;
 use super::process::{Process, Ticket};
@@ -121,8 +121,51 @@ impl World {
             if let Some(process) = &mut self.process {
                 process.desk.snapshot_kept();
             }
+            self.retain()?;
         }
         Ok(false)
+    }
+
+    /// Drops old events, where that was asked for.
+    fn retain(&mut self) -> Result<(), Halt> {
+        let Some(bytes) = self.retain else {
+            return Ok(());
+        };
+        let midway = self.dies_at(Point::RetainMidway);
+        let call = self.dice.below(LOG_CALLS);
+        let floor = self.storage.floor();
+        let Some(process) = self.process.as_mut().filter(|process| !process.log_dead) else {
+            return self.die_as(midway);
+        };
+        let reader = process.log.reader();
+        let old = reader.read(reader.first(), ReadLimit::default());
+        for stored in old
+            .into_iter()
+            .flatten()
+            .filter(|stored| stored.lsn < floor)
+        {
+            if let Some(event) = serde_json::from_slice::<Event>(&stored.payload).ok() {
+                self.outside.may_go(event.id);
+            }
+        }
+        if midway.is_some() {
+            self.storage.fail_log(call, Fault::Eio);
+        }
+        let retention = Retention {
+            age_max: None,
+            bytes_max: Some(bytes),
+        };
+        match process
+            .log
+            .retain(&retention, floor, process.time(self.now))
+        {
+            Ok(retained) if retained.records > 0 => {
+                self.watch.reached.hit("old events are dropped")
+            }
+            Err(error @ LogError::Failed { .. }) => process.log_failed(&error.to_string()),
+            _ => {}
+        }
+        self.die_as(midway)
     }
 
     /// Begins a commit of the event log, unless one is under way: whatever waits goes into it.

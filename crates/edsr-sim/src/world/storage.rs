@@ -88,6 +88,12 @@ impl Storage {
         self.snapshots.truncate(SNAPSHOTS_KEPT);
     }
 
+    /// The oldest event that a start may need.
+    pub(super) fn floor(&self) -> Lsn {
+        let oldest = self.snapshots.iter().map(|snapshot| snapshot.lsn).min();
+        oldest.map_or(Lsn(1), Lsn::next)
+    }
+
     /// Keeps a snapshot every other time, and none in between.
     pub(super) fn alternate(&mut self, snapshot: Option<Snapshot>) {
         if self.snapshots.is_empty() {
