@@ -8,6 +8,7 @@ use edsr_model::{
     Timestamp,
 };
 
+use crate::detect::{Looked, look};
 use crate::engine::{CAUSE_MEMORY, CAUSES_MAX, Engine};
 use crate::execute::Execution;
 
@@ -50,12 +51,18 @@ impl Engine {
         }
     }
 
-    pub(crate) fn event(&mut self, record: &Record) {
+    pub(crate) fn event(&mut self, record: &Record, looked: Option<Looked>) {
         self.advance(record.at);
         self.state.lsn = record.lsn;
         let depth = self.depth_of(&record.event);
         let bundle = Arc::clone(&self.bundle);
-        let signals = self.state.detect.event(&bundle.detectors, record, depth);
+        let looked = looked
+            .filter(|looked| looked.bundle == bundle.hash)
+            .unwrap_or_else(|| look(&bundle, &record.event));
+        let signals = self
+            .state
+            .detect
+            .event(&bundle.detectors, record, looked, depth);
         for signal in signals {
             self.signal(signal, Cause::Event(record.lsn));
         }

@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use edsr_model::{Draft, EffectRequest, Lsn, Seq};
 
 use crate::engine::{Engine, Input, Output};
-pub use past::{Past, Refolded, Unfit, refold, remember};
+pub use past::{Past, Refolded, Told, Unfit, refold, remember};
 pub use recover::{Broken, Recovered, Recovery};
 
 /// The most entries handed over at once.

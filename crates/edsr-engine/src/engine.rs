@@ -12,7 +12,7 @@ use edsr_model::{
 };
 
 use crate::bundle::{Bundle, Playbook};
-use crate::detect::DetectorCounters;
+use crate::detect::{DetectorCounters, Looked};
 use crate::execute::Execution;
 use crate::state::{self, State};
 
@@ -27,6 +27,8 @@ pub const CAUSES_MAX: usize = 10_000;
 pub enum Input {
     /// An event, in log order. It may not be durable yet.
     Event(Record),
+    /// An event, and what was seen in it already. Where another bundle is in force by now, it is looked at again.
+    Looked(Record, Looked),
     /// Nothing happened until then.
     Tick(Timestamp),
     /// A fact from outside.
@@ -217,7 +219,8 @@ impl Engine {
     pub fn apply(&mut self, input: Input) -> Output {
         match input {
             Input::Tick(at) => self.advance(at),
-            Input::Event(record) => self.event(&record),
+            Input::Event(record) => self.event(&record, None),
+            Input::Looked(record, looked) => self.event(&record, Some(looked)),
             Input::Stated { at, actor, fact } => {
                 if let Fact::NodeStarted { since, .. } = fact {
                     // Before time goes on: what falls due in between rests on what was known before.

@@ -182,8 +182,7 @@ impl Core {
                 reply,
             } => {
                 let done = desk.activate(now, bundle, actor);
-                let in_force = desk.engine().bundle().hash;
-                self.parts.shared.in_force(in_force);
+                self.parts.shared.in_force(desk.engine().bundle());
                 let _ = reply.send(done);
             }
             Message::Outcome { attempt, outcome } => desk.outcome(now, attempt, outcome),

@@ -19,7 +19,7 @@ mod durable_file;
 mod journal_thread;
 mod metrics;
 mod node;
-mod past;
+pub mod past;
 mod shared;
 pub mod snapshots;
 pub mod start;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use edsr_engine::desk::Incoming;
+use edsr_engine::look;
 use edsr_journal::JournalReader;
 use edsr_log::LogReader;
 use edsr_model::{Actor, Digest, Event, Lsn, Seq};
@@ -210,6 +211,7 @@ impl Node {
             let reason = problems.first().cloned();
             return Err(reason.map_or_else(stopping, IngestError::Unavailable));
         }
+        let rules = self.shared.rules();
         let mut stored = Vec::with_capacity(events.len());
         let mut bytes = 0;
         for event in events {
@@ -218,10 +220,11 @@ impl Node {
                 reason: error.to_string(),
             })?;
             bytes += payload.len();
-            let stored_form = Bytes::from(payload);
             stored.push(Incoming {
+                // Here and not in the core, so that requests are looked at side by side.
+                looked: rules.as_ref().map(|rules| look(rules, &event)),
                 event,
-                stored: stored_form,
+                stored: Bytes::from(payload),
             });
         }
         self.reserve(bytes)?;
@@ -383,7 +386,7 @@ impl NodeApi for Node {
         let shared = &self.shared;
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            bundle: *shared.bundle.lock().unwrap_or_else(PoisonError::into_inner),
+            bundle: shared.rules().map(|rules| rules.hash).unwrap_or_default(),
             ready: shared.ready.load(Ordering::Acquire),
             problems: shared
                 .problems

@@ -3,7 +3,8 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use edsr_model::{BundleHash, Lsn, Seq, Timestamp};
+use edsr_engine::bundle::Bundle;
+use edsr_model::{Lsn, Seq, Timestamp};
 use serde_json::Value;
 use tokio::sync::{broadcast, watch};
 
@@ -27,7 +28,7 @@ pub(crate) struct Shared {
     pub(crate) pending_bytes: AtomicUsize,
     pub(crate) paused: AtomicBool,
     pub(crate) ready: AtomicBool,
-    pub(crate) bundle: Mutex<BundleHash>,
+    pub(crate) bundle: RwLock<Option<Arc<Bundle>>>,
     pub(crate) bundle_problems: Mutex<Option<String>>,
     pub(crate) problems: Mutex<Vec<String>>,
     pub(crate) started_at: Timestamp,
@@ -52,7 +53,7 @@ impl Shared {
             pending_bytes: AtomicUsize::new(0),
             paused: AtomicBool::new(false),
             ready: AtomicBool::new(false),
-            bundle: Mutex::default(),
+            bundle: RwLock::default(),
             bundle_problems: Mutex::default(),
             problems: Mutex::default(),
             started_at,
@@ -61,8 +62,15 @@ impl Shared {
     }
 
     /// Notes which bundle is in force.
-    pub(crate) fn in_force(&self, bundle: BundleHash) {
-        *self.bundle.lock().unwrap_or_else(PoisonError::into_inner) = bundle;
+    pub(crate) fn in_force(&self, bundle: &Arc<Bundle>) {
+        let mut known = self.bundle.write().unwrap_or_else(PoisonError::into_inner);
+        *known = Some(Arc::clone(bundle));
+    }
+
+    /// The bundle in force; none before the start is through.
+    pub(crate) fn rules(&self) -> Option<Arc<Bundle>> {
+        let known = self.bundle.read().unwrap_or_else(PoisonError::into_inner);
+        known.clone()
     }
 
     /// Notes something that keeps the node from its work, for good.

@@ -150,6 +150,7 @@ pub fn start(setup: Setup) -> Result<(Arc<Node>, Started), StartError> {
         journal: &*journal_reader,
         bundles: &store,
         snapshots: &snapshots,
+        threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
     };
     let empty = Arc::new(Bundle::empty().map_err(StartError::Schema)?);
     let Refolded {
@@ -205,7 +206,7 @@ pub fn start(setup: Setup) -> Result<(Arc<Node>, Started), StartError> {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         snapshot_every: setup.snapshot_every,
     });
-    shared.in_force(desk.engine().bundle().hash);
+    shared.in_force(desk.engine().bundle());
     let core = Core::new(Parts {
         desk,
         clock,

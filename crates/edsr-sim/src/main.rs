@@ -13,6 +13,7 @@ Tells stories drawn from seeds, each twice, and checks every invariant.
   --story FILE     tell the story in FILE
   --transcript     print what a single story led to
   --threads N      threads (as many as there are)
+  --no-shrink      do not look for a shorter story
   --reached        print what was come across, and how often";
 
 fn main() -> ExitCode {
@@ -36,6 +37,7 @@ struct Asked {
     threads: Option<usize>,
     transcript: bool,
     reached: bool,
+    no_shrink: bool,
 }
 
 fn asked() -> Result<Asked, String> {
@@ -54,6 +56,7 @@ fn asked() -> Result<Asked, String> {
             "--story" => asked.story = Some(value()?),
             "--threads" => asked.threads = usize::try_from(number(value()?)?).ok(),
             "--transcript" => asked.transcript = true,
+            "--no-shrink" => asked.no_shrink = true,
             "--reached" => asked.reached = true,
             other => return Err(format!("`{other}` is not known")),
         }
@@ -88,7 +91,9 @@ fn run() -> Result<bool, String> {
     if let Some((seed, violation)) = &report.broken {
         println!("seed {seed} breaks {violation}");
         println!("tell it again: cargo run --release -p edsr-sim -- --seed {seed}");
-        shrunk(&kit, &campaign::draw(*seed), violation.clone());
+        if !asked.no_shrink {
+            shrunk(&kit, &campaign::draw(*seed), violation.clone());
+        }
         return Ok(false);
     }
     let missing = report.missing();
@@ -130,6 +135,7 @@ fn print_transcript(kit: &edsr_sim::Kit, text: &str) -> Result<(), String> {
     world.be_lenient();
     let ended = world.run(&Story::parse(text)?, false);
     let ended = ended.and_then(|()| world.settle());
+    let ended = ended.and_then(|()| world.fold_again());
     for line in edsr_sim::transcript::lines(world.entries(), world.epoch()) {
         println!("{line}");
     }

@@ -1,10 +1,11 @@
-//! A campaign with every test run; longer ones by hand: `cargo run --release -p edsr-sim -- --seeds 100000`.
+//! A short campaign with every test run. CI tells 5,000 seeds, and any number is told by hand, with optimised code:
+//! `cargo run --release -p edsr-sim -- --seeds 100000`.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use edsr_sim::campaign::{draw, kit, run, shrink, tell_twice};
 
 /// How many seeds; the variable sets another number.
-const SEEDS: u64 = 5000;
+const SEEDS: u64 = 150;
 const SEEDS_VARIABLE: &str = "EDSR_SIM_SEEDS";
 
 #[test]
@@ -26,5 +27,8 @@ fn nothing_that_must_hold_is_broken_by_any_seed() {
              the shortest story found ({found}):\n{story}"
         );
     }
-    assert_eq!(report.missing(), Vec::<String>::new(), "never reached");
+    // A short campaign need not come across everything; the one of CI must.
+    if seeds >= 5000 {
+        assert_eq!(report.missing(), Vec::<String>::new(), "never reached");
+    }
 }

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use edsr_model::{Event, Lsn, Record, Timestamp};
 
 use super::{Desk, Records, Work};
+use crate::detect::Looked;
 use crate::engine::Input;
 
 /// An event that came in, and the bytes it is stored as.
@@ -15,6 +16,8 @@ pub struct Incoming {
     pub event: Event,
     /// Its stored form, from which the same event can be read again.
     pub stored: Bytes,
+    /// What detectors see in it, where that was looked up already.
+    pub looked: Option<Looked>,
 }
 
 /// What became of the events of one request.
@@ -66,7 +69,12 @@ impl<T> Desk<T> {
         let mut taken = Taken::default();
         let mut records = Vec::with_capacity(events.len());
         let mut last = Lsn::ZERO;
-        for Incoming { event, stored } in events {
+        for incoming in events {
+            let Incoming {
+                event,
+                stored,
+                looked,
+            } = incoming;
             if let Some(known) = self.dedupe.find(&event) {
                 taken.duplicates += 1;
                 last = last.max(known);
@@ -85,7 +93,10 @@ impl<T> Desk<T> {
                 event,
             };
             self.watched.note(&record);
-            self.drive.offer(Input::Event(record));
+            self.drive.offer(match looked {
+                Some(looked) => Input::Looked(record, looked),
+                None => Input::Event(record),
+            });
         }
         self.counts.duplicates += taken.duplicates;
         self.counts.evaluated += taken.accepted;

@@ -3,9 +3,30 @@
 use edsr_model::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::look::Seen;
 use super::reading::Reading;
 use crate::bundle::AbsentSpec;
 use crate::expr::{EvalError, Vars};
+
+/// Whether an event is what is expected, and whether it begins a wait. Where one of the two reads a field that the
+/// event does not have, the other one decides.
+pub(super) fn see(spec: &AbsentSpec, vars: &dyn Vars) -> Result<Seen, EvalError> {
+    let arrived = spec.expect.truth(vars);
+    let Some(after) = &spec.after else {
+        return Ok(Seen::Wait {
+            arrived: arrived?,
+            begun: false,
+        });
+    };
+    let begun = after.truth(vars);
+    if let (Err(_), Err(error)) = (&arrived, &begun) {
+        return Err(error.clone());
+    }
+    Ok(Seen::Wait {
+        arrived: arrived.unwrap_or(false),
+        begun: begun.unwrap_or(false),
+    })
+}
 
 /// A clock that runs while something is expected.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -22,30 +43,19 @@ impl AbsentState {
         }
     }
 
-    /// Takes an event in; says whether it counts as evidence. What is expected is looked at first, so an event that
+    /// Takes an event in; tells whether it counts as evidence. What is expected is looked at first, so an event that
     /// is both ends one wait and begins the next.
-    pub(crate) fn event(
-        &mut self,
-        spec: &AbsentSpec,
-        vars: &dyn Vars,
-        at: Timestamp,
-    ) -> Result<bool, EvalError> {
-        let arrived = spec.expect.truth(vars);
-        if matches!(arrived, Ok(true)) {
+    pub(super) fn event(&mut self, spec: &AbsentSpec, seen: &Seen, at: Timestamp) -> bool {
+        let Seen::Wait { arrived, begun } = *seen else {
+            return false;
+        };
+        if arrived {
             self.waiting_since = spec.after.is_none().then_some(at);
         }
-        let Some(after) = &spec.after else {
-            return arrived;
-        };
-        match after.truth(vars) {
-            Ok(true) => {
-                self.waiting_since.get_or_insert(at);
-                Ok(true)
-            }
-            // One of the two reads a field the event does not have; the other one decides.
-            Ok(false) => arrived.map(|_| false).or(Ok(false)),
-            Err(error) => arrived.map(|_| false).map_err(|_| error),
+        if begun {
+            self.waiting_since.get_or_insert(at);
         }
+        if spec.after.is_none() { arrived } else { begun }
     }
 
     pub(crate) fn read(&self, spec: &AbsentSpec, now: Timestamp) -> Reading {

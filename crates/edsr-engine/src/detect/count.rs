@@ -6,6 +6,7 @@ use std::time::Duration;
 use edsr_model::{Scalar, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::look::Seen;
 use super::reading::Reading;
 use super::window::{Grid, Tally};
 use crate::bundle::{CountSpec, Threshold};
@@ -13,6 +14,20 @@ use crate::expr::{EvalError, Vars};
 
 /// The most distinct values one window remembers. At the bound the count stays there: it is at least that many.
 pub const DISTINCT_MAX: usize = 10_000;
+
+/// What an event adds.
+pub(super) fn see(spec: &CountSpec, vars: &dyn Vars) -> Result<Seen, EvalError> {
+    if let Some(of) = &spec.of
+        && !of.truth(vars)?
+    {
+        return Ok(Seen::Nothing);
+    }
+    let Some(distinct) = &spec.distinct else {
+        return Ok(Seen::One);
+    };
+    let value = Scalar::from_value(&distinct.value(vars)?);
+    Ok(value.map_or(Seen::Nothing, Seen::Value))
+}
 
 /// A window of events, or of distinct values.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -35,34 +50,22 @@ impl CountState {
         }
     }
 
-    /// Takes an event in; says whether it counts as evidence.
-    pub(crate) fn event(
-        &mut self,
-        spec: &CountSpec,
-        vars: &dyn Vars,
-        at: Timestamp,
-    ) -> Result<bool, EvalError> {
-        if let Some(of) = &spec.of
-            && !of.truth(vars)?
-        {
-            return Ok(false);
-        }
+    /// Takes in what an event adds; tells whether it counts as evidence.
+    pub(super) fn event(&mut self, spec: &CountSpec, seen: &Seen, at: Timestamp) -> bool {
         let grid = Grid::new(spec.over);
-        if let Some(distinct) = &spec.distinct {
-            let value = distinct.value(vars)?;
-            let Some(value) = Scalar::from_value(&value) else {
-                return Ok(false);
-            };
-            self.expire_distinct(grid, at);
-            if self.distinct.len() < DISTINCT_MAX || self.distinct.contains_key(&value) {
-                let slice = grid.slice(at);
-                self.distinct.insert(value, slice);
-                self.oldest = self.oldest.min(slice);
+        match seen {
+            Seen::One => self.tally.add(grid, at, true),
+            Seen::Value(value) => {
+                self.expire_distinct(grid, at);
+                if self.distinct.len() < DISTINCT_MAX || self.distinct.contains_key(value) {
+                    let slice = grid.slice(at);
+                    self.distinct.insert(value.clone(), slice);
+                    self.oldest = self.oldest.min(slice);
+                }
             }
-        } else {
-            self.tally.add(grid, at, true);
+            _ => return false,
         }
-        Ok(true)
+        true
     }
 
     pub(crate) fn read(&mut self, spec: &CountSpec, now: Timestamp) -> Reading {

@@ -3,18 +3,18 @@
 use std::collections::VecDeque;
 
 use edsr_model::detection::EVIDENCE_LSNS_MAX;
-use edsr_model::{DetectionId, Evidence, Key, Record, Scalar, Timestamp};
+use edsr_model::{DetectionId, Evidence, Record, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::EventContext;
 use super::absent::AbsentState;
 use super::count::CountState;
 use super::life::{Change, Life};
+use super::look::Seen;
 use super::matching::MatchState;
 use super::ratio::RatioState;
 use super::reading::Reading;
 use crate::bundle::{Detector, Kind};
-use crate::expr::{EventVars, Vars};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct KeyState {
@@ -62,21 +62,16 @@ impl KeyState {
         }
     }
 
-    pub(super) fn event(
-        &mut self,
-        detector: &Detector,
-        vars: &dyn Vars,
-        at: Timestamp,
-    ) -> Result<bool, ()> {
+    /// Takes in what an event shows; tells whether it counts as evidence.
+    pub(super) fn event(&mut self, detector: &Detector, seen: &Seen, at: Timestamp) -> bool {
         match (&mut self.machine, &detector.kind) {
-            (Machine::Match(machine), Kind::Match(spec)) => machine.event(spec, vars),
-            (Machine::Count(machine), Kind::Count(spec)) => machine.event(spec, vars, at),
-            (Machine::Ratio(machine), Kind::Ratio(spec)) => machine.event(spec, vars, at),
-            (Machine::Absent(machine), Kind::Absent(spec)) => machine.event(spec, vars, at),
+            (Machine::Match(machine), Kind::Match(_)) => machine.event(seen),
+            (Machine::Count(machine), Kind::Count(spec)) => machine.event(spec, seen, at),
+            (Machine::Ratio(machine), Kind::Ratio(spec)) => machine.event(spec, seen, at),
+            (Machine::Absent(machine), Kind::Absent(spec)) => machine.event(spec, seen, at),
             // Invariant: state is kept only while the detector's hash stays the same, so the kinds agree.
-            _ => Ok(false),
+            _ => false,
         }
-        .map_err(|_| ())
     }
 
     pub(super) fn note(&mut self, record: &Record, depth: u32) {
@@ -174,26 +169,4 @@ impl KeyState {
             _ => true,
         }
     }
-}
-
-/// The longest text that can be a part of a key, in bytes; an event with a longer one counts as an error.
-pub const KEY_BYTES_MAX: usize = 1024;
-
-/// The key an event has for a detector; `None` where the detector does not concern it.
-pub(super) fn concerns(detector: &Detector, vars: &EventVars<'_>) -> Result<Option<Key>, ()> {
-    if let Some(on) = &detector.on
-        && !on.truth(vars).map_err(|_| ())?
-    {
-        return Ok(None);
-    }
-    let mut parts = Vec::with_capacity(detector.by.len());
-    for (name, expr) in &detector.by {
-        let value = expr.value(vars).map_err(|_| ())?;
-        let value = Scalar::from_value(&value).ok_or(())?;
-        if matches!(&value, Scalar::Str(text) if text.len() > KEY_BYTES_MAX) {
-            return Err(());
-        }
-        parts.push((name.clone(), value));
-    }
-    Ok(Some(Key::new(parts)))
 }

@@ -2,9 +2,26 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::look::Seen;
 use super::reading::Reading;
 use crate::bundle::MatchSpec;
 use crate::expr::{EvalError, Vars};
+
+/// What an event says.
+pub(super) fn see(spec: &MatchSpec, vars: &dyn Vars) -> Result<Seen, EvalError> {
+    if let Some(clear) = &spec.clear
+        && clear.truth(vars)?
+    {
+        return Ok(Seen::Over);
+    }
+    Ok(match &spec.when {
+        None => Seen::Bad,
+        Some(when) if when.truth(vars)? => Seen::Bad,
+        // With a clearing condition of its own, an event that is neither says nothing.
+        Some(_) if spec.clear.is_some() => Seen::Nothing,
+        Some(_) => Seen::Good,
+    })
+}
 
 /// What the last event said.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -13,22 +30,14 @@ pub(crate) struct MatchState {
 }
 
 impl MatchState {
-    /// Takes an event in; says whether it counts as evidence.
-    pub(crate) fn event(&mut self, spec: &MatchSpec, vars: &dyn Vars) -> Result<bool, EvalError> {
-        if let Some(clear) = &spec.clear
-            && clear.truth(vars)?
-        {
-            self.bad = false;
-            return Ok(false);
+    /// Takes in what an event says; tells whether it counts as evidence.
+    pub(super) fn event(&mut self, seen: &Seen) -> bool {
+        match seen {
+            Seen::Bad => self.bad = true,
+            Seen::Over | Seen::Good => self.bad = false,
+            _ => return false,
         }
-        match &spec.when {
-            None => self.bad = true,
-            Some(when) if when.truth(vars)? => self.bad = true,
-            // With a clearing condition of its own, an event that is neither says nothing.
-            Some(_) if spec.clear.is_some() => return Ok(false),
-            Some(_) => self.bad = false,
-        }
-        Ok(self.bad)
+        self.bad
     }
 
     pub(crate) fn read(&self) -> Reading {

@@ -7,6 +7,7 @@ mod absent;
 mod count;
 mod key;
 mod life;
+mod look;
 mod matching;
 mod ratio;
 mod reading;
@@ -19,13 +20,13 @@ use edsr_model::{DetectionId, Digest, Event, Evidence, Key, Record, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::bundle::{Detector, Kind};
-use crate::expr::EventVars;
 use absent::AbsentState;
 pub use count::DISTINCT_MAX;
-pub use key::KEY_BYTES_MAX;
-use key::{KeyState, Machine, Outlook, concerns};
+use key::{KeyState, Machine, Outlook};
 pub use life::UPDATE_EVERY;
 use life::{Change, Life};
+use look::{Found, Seen};
+pub use look::{KEY_BYTES_MAX, Looked, look};
 
 /// What detection found out.
 #[derive(Debug, Clone, PartialEq)]
@@ -160,17 +161,20 @@ impl DetectState {
         self.timers.first().map(|(at, ..)| *at)
     }
 
-    /// Shows an event to every detector.
+    /// Takes in what was seen in an event.
     pub(crate) fn event(
         &mut self,
         detectors: &[Detector],
         record: &Record,
+        looked: Looked,
         depth: u32,
     ) -> Vec<Signal> {
-        let vars = EventVars::new(&record.event);
         let mut signals = Vec::new();
-        for detector in detectors {
-            if let Some(signal) = self.offer(detector, record, &vars, depth) {
+        for found in looked.found {
+            let detector = detectors.get(found.detector);
+            if let Some(signal) =
+                detector.and_then(|detector| self.offer(detector, record, found, depth))
+            {
                 signals.push(signal);
             }
         }
@@ -251,17 +255,13 @@ impl DetectState {
         &mut self,
         detector: &Detector,
         record: &Record,
-        vars: &EventVars<'_>,
+        found: Found,
         depth: u32,
     ) -> Option<Signal> {
         let state = self.detectors.get_mut(&detector.name)?;
-        let key = match concerns(detector, vars) {
-            Ok(Some(key)) => key,
-            Ok(None) => return None,
-            Err(()) => {
-                state.counters.errors += 1;
-                return None;
-            }
+        let Some(key) = found.key else {
+            state.counters.errors += 1;
+            return None;
         };
         if !state.keys.contains_key(&key) && !state.room_for(detector, &key, &mut self.timers) {
             return None;
@@ -271,13 +271,8 @@ impl DetectState {
             .entry(key.clone())
             .or_insert_with(|| KeyState::new(detector, record.at));
         entry.forget_the_past(detector);
-        let counted = match entry.event(detector, vars, record.at) {
-            Ok(counted) => counted,
-            Err(()) => {
-                state.counters.errors += 1;
-                false
-            }
-        };
+        let counted = entry.event(detector, &found.seen, record.at);
+        state.counters.errors += u64::from(found.seen == Seen::Unknown);
         state.counters.events += 1;
         entry.seen_at = record.at;
         if counted {

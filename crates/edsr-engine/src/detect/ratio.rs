@@ -4,10 +4,16 @@ use edsr_model::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::count::{threshold, warm_at};
+use super::look::Seen;
 use super::reading::Reading;
 use super::window::{Grid, Tally};
 use crate::bundle::RatioSpec;
 use crate::expr::{EvalError, Vars};
+
+/// Whether an event is in the numerator.
+pub(super) fn see(spec: &RatioSpec, vars: &dyn Vars) -> Result<Seen, EvalError> {
+    Ok(Seen::Share(spec.of.truth(vars)?))
+}
 
 /// A window of events, some of which are in the numerator.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -24,16 +30,13 @@ impl RatioState {
         }
     }
 
-    /// Takes an event in; says whether it counts as evidence.
-    pub(crate) fn event(
-        &mut self,
-        spec: &RatioSpec,
-        vars: &dyn Vars,
-        at: Timestamp,
-    ) -> Result<bool, EvalError> {
-        let hit = spec.of.truth(vars)?;
+    /// Takes an event in; tells whether it counts as evidence.
+    pub(super) fn event(&mut self, spec: &RatioSpec, seen: &Seen, at: Timestamp) -> bool {
+        let Seen::Share(hit) = *seen else {
+            return false;
+        };
         self.tally.add(Grid::new(spec.over), at, hit);
-        Ok(hit != spec.open.is_low())
+        hit != spec.open.is_low()
     }
 
     pub(crate) fn read(&mut self, spec: &RatioSpec, now: Timestamp) -> Reading {

@@ -10,7 +10,17 @@ use super::{Broken, Recovered, Recovery};
 use crate::admit::{Dedupe, DedupeSettings};
 use crate::bundle::Bundle;
 use crate::desk::Snapshot;
+use crate::detect::Looked;
 use crate::engine::Engine;
+
+/// An event of the past, and what was seen in it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Told {
+    /// The event.
+    pub record: Record,
+    /// What detectors see in it, where that was looked up already.
+    pub looked: Option<Looked>,
+}
 
 /// Both logs, the snapshots and the bundles, to read.
 pub trait Past {
@@ -23,11 +33,12 @@ pub trait Past {
     /// The last durable event.
     fn durable(&self) -> Lsn;
 
-    /// Events from `from` on, in order; none past the last durable one.
+    /// Events from `from` on, in order; none past the last durable one. With a bundle, what its detectors see in them
+    /// may be told along, so that whoever reads can look at many at once.
     ///
     /// # Errors
     /// When they cannot be read.
-    fn records(&self, from: Lsn) -> Result<Vec<Record>, Self::Error>;
+    fn records(&self, from: Lsn, rules: Option<&Arc<Bundle>>) -> Result<Vec<Told>, Self::Error>;
 
     /// The first event held that was taken at `at` or later.
     ///
@@ -100,14 +111,17 @@ pub fn refold<P: Past>(
     let mut recovery = Recovery::new(engine, head);
     let mut events = 0;
     loop {
-        let records = past.records(recovery.wants()).map_err(Unfit::Unreadable)?;
-        if records.is_empty() {
+        let rules = Arc::clone(recovery.engine_mut().bundle());
+        let page = past
+            .records(recovery.wants(), Some(&rules))
+            .map_err(Unfit::Unreadable)?;
+        if page.is_empty() {
             break;
         }
-        events += records.len() as u64;
-        for record in records {
-            give_entries(past, &mut recovery, record.lsn)?;
-            recovery.event(record)?;
+        events += page.len() as u64;
+        for told in page {
+            give_entries(past, &mut recovery, told.record.lsn)?;
+            recovery.event(told)?;
         }
     }
     give_entries(past, &mut recovery, Lsn(u64::MAX))?;
@@ -131,12 +145,12 @@ pub fn remember<P: Past>(
     let mut dedupe = Dedupe::new(settings);
     let mut next = past.lsn_at(now.before(settings.horizon))?;
     loop {
-        let records = past.records(next)?;
-        let Some(last) = records.last() else {
+        let page = past.records(next, None)?;
+        let Some(last) = page.last() else {
             return Ok(dedupe);
         };
-        next = last.lsn.next();
-        for record in &records {
+        next = last.record.lsn.next();
+        for Told { record, .. } in &page {
             dedupe.note(&record.event, record.lsn, record.at);
         }
     }

@@ -5,8 +5,9 @@
 
 use std::collections::VecDeque;
 
-use edsr_model::{Draft, Entry, Fact, Lsn, Record, Seq};
+use edsr_model::{Draft, Entry, Fact, Lsn, Seq};
 
+use super::past::Told;
 use crate::engine::{Engine, Input, Output};
 
 /// The journal says something else than what follows from the events.
@@ -122,9 +123,12 @@ impl Recovery {
     ///
     /// # Errors
     /// When the journal does not fit.
-    pub fn event(&mut self, record: Record) -> Result<(), Broken> {
-        self.state_facts_before(record.lsn)?;
-        self.apply(Input::Event(record))
+    pub fn event(&mut self, told: Told) -> Result<(), Broken> {
+        self.state_facts_before(told.record.lsn)?;
+        self.apply(match told.looked {
+            Some(looked) => Input::Looked(told.record, looked),
+            None => Input::Event(told.record),
+        })
     }
 
     /// No more events, and every entry was given: takes in what the journal holds beyond the events.

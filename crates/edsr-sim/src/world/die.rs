@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use edsr_engine::admit::DedupeSettings;
 use edsr_engine::desk::{Desk, Opening};
-use edsr_engine::drive::{Past as _, refold, remember};
+use edsr_engine::drive::{Past as _, Told, refold, remember};
 use edsr_journal::Journal as _;
 use edsr_log::{EventLog as _, Fault, LogError};
 use edsr_model::Timestamp;
@@ -194,12 +194,12 @@ pub(super) fn check_kept<'k>(
     let mut next = past.first();
     let mut last = None;
     loop {
-        let records = past.records(next);
-        let records = records.map_err(|error| Invariant::LogOpens.broken(error))?;
-        if records.is_empty() {
+        let page = past.records(next, None);
+        let page = page.map_err(|error| Invariant::LogOpens.broken(error))?;
+        if page.is_empty() {
             break;
         }
-        for record in records {
+        for Told { record, .. } in page {
             next = record.lsn.next();
             Invariant::TimeGoesForward.holds(last < Some(record.at), || {
                 format!("event {} is not later than the one before", record.lsn)

@@ -120,7 +120,11 @@ impl Outside {
 /// An event as it goes over the wire.
 pub(super) fn incoming(event: Event) -> Incoming {
     let stored = serde_json::to_vec(&event).unwrap_or_default().into();
-    Incoming { event, stored }
+    Incoming {
+        event,
+        stored,
+        looked: None,
+    }
 }
 
 fn event(number: u64, told: &Told) -> Event {

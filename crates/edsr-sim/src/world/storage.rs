@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use edsr_engine::bundle::Bundle;
 use edsr_engine::desk::Snapshot;
-use edsr_engine::drive::Past;
+use edsr_engine::drive::{Past, Told};
+use edsr_engine::look;
 use edsr_journal::{JournalReader, MemoryJournal, port::READ_MAX};
 use edsr_log::{Fault, FileLog, FileLogSettings, LogError, LogReader, MemDisk, ReadLimit};
 use edsr_model::{
@@ -148,7 +149,7 @@ impl Past for Kept<'_> {
         self.log.durable()
     }
 
-    fn records(&self, from: Lsn) -> Result<Vec<Record>, String> {
+    fn records(&self, from: Lsn, rules: Option<&Arc<Bundle>>) -> Result<Vec<Told>, String> {
         let limit = ReadLimit::default();
         let stored = self.log.read(from, limit).map_err(|e| e.to_string())?;
         stored
@@ -156,10 +157,13 @@ impl Past for Kept<'_> {
             .map(|stored| {
                 let event: Event =
                     serde_json::from_slice(&stored.payload).map_err(|error| error.to_string())?;
-                Ok(Record {
-                    lsn: stored.lsn,
-                    at: stored.at,
-                    event,
+                Ok(Told {
+                    looked: rules.map(|rules| look(rules, &event)),
+                    record: Record {
+                        lsn: stored.lsn,
+                        at: stored.at,
+                        event,
+                    },
                 })
             })
             .collect()
