@@ -1,9 +1,11 @@
 //! The disk port: the few operations a log needs, so that a simulated disk can stand in.
 
 mod crash;
+mod look;
 mod mem;
 mod os;
 
+pub use look::LookDisk;
 pub use mem::{Fault, MemDisk, MemFile};
 pub use os::{OsDisk, OsFile};
 

@@ -133,6 +133,24 @@ impl<D: Disk> FileLog<D> {
         })
     }
 
+    /// Reads the log on `disk` as the next opening would find it, and changes nothing.
+    ///
+    /// # Errors
+    /// As [`FileLog::open`].
+    pub fn look(disk: D, settings: &FileLogSettings) -> Result<Box<dyn LogReader>, LogError> {
+        settings.check()?;
+        let found = recover::inspect(&disk, settings)?;
+        let last = found.segments.last().map(|last| last.last);
+        let state = State {
+            durable: last.unwrap_or(Lsn(found.first.0 - 1)),
+            segments: found.segments,
+            first: found.first,
+        };
+        let shared = Arc::new(Shared::new(state));
+        let seed = frame::seed(found.identity);
+        Ok(Box::new(FileReader::new(Arc::new(disk), shared, seed)))
+    }
+
     /// What opening had to do.
     #[must_use]
     pub fn recovery(&self) -> &Recovery {

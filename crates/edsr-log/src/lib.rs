@@ -17,7 +17,7 @@ pub mod port;
 pub mod rng;
 pub mod writer;
 
-pub use disk::{Disk, DiskError, DiskFile, Fault, MemDisk, OsDisk};
+pub use disk::{Disk, DiskError, DiskFile, Fault, LookDisk, MemDisk, OsDisk};
 pub use error::{Damage, LogError};
 pub use file::{FileLog, FileLogSettings, Recovery};
 pub use memory::MemoryLog;

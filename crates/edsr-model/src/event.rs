@@ -46,7 +46,7 @@ pub enum Data {
 }
 
 /// An event in its place in the event log.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     /// Its place.
     pub lsn: Lsn,

@@ -20,6 +20,7 @@ mod journal_thread;
 mod metrics;
 mod node;
 pub mod past;
+pub mod replay;
 mod shared;
 pub mod snapshots;
 pub mod start;

@@ -29,6 +29,20 @@ pub struct Kept<'k> {
     /// How many threads read events, and look at them with the detectors in force. What comes out is the same for any
     /// number, since they are folded in order.
     pub threads: usize,
+    /// Which snapshot a fold begins from.
+    pub begin: Begin,
+}
+
+/// Which snapshot a fold begins from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Begin {
+    /// The newest one that can be used, as a start does.
+    #[default]
+    Newest,
+    /// The oldest one.
+    Oldest,
+    /// None: the beginning of both logs. The oldest one, where the beginning of the event log was dropped.
+    First,
 }
 
 /// How much is read at once.
@@ -89,7 +103,13 @@ impl Past for Kept<'_> {
     }
 
     fn snapshots(&self, lsn: Lsn, seq: Seq) -> Vec<Snapshot> {
-        self.snapshots.usable(lsn, seq)
+        let mut usable = self.snapshots.usable(lsn, seq);
+        match self.begin {
+            Begin::Newest => {}
+            Begin::First if self.log.first() <= Lsn(1) => usable.clear(),
+            Begin::Oldest | Begin::First => usable.reverse(),
+        }
+        usable
     }
 
     fn bundle(&self, hash: BundleHash) -> Result<Arc<Bundle>, StartError> {

@@ -22,7 +22,7 @@ use crate::clock::Clock;
 use crate::core::{Core, Message, Parts, pause_from_file};
 use crate::journal_thread::JournalThread;
 use crate::node::{Node, Token};
-use crate::past::Kept;
+use crate::past::{Begin, Kept};
 use crate::shared::Shared;
 use crate::snapshots::SnapshotStore;
 use crate::view::Views;
@@ -151,6 +151,7 @@ pub fn start(setup: Setup) -> Result<(Arc<Node>, Started), StartError> {
         bundles: &store,
         snapshots: &snapshots,
         threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        begin: Begin::Newest,
     };
     let empty = Arc::new(Bundle::empty().map_err(StartError::Schema)?);
     let Refolded {

@@ -60,16 +60,27 @@ pub struct ToldStory {
     pub calls: u64,
 }
 
-/// The bundles of a campaign: one with every kind of detector, guard and call, and one that differs a little.
-///
-/// # Errors
-/// The mistakes in them, which would be a mistake in the program.
-pub fn kit() -> Result<Kit, String> {
+/// The files of the bundles of a campaign, as a store keeps them.
+#[must_use]
+pub fn bundle_files() -> Vec<Vec<(String, String)>> {
+    crate::kit::split(&text()).map(crate::kit::files).collect()
+}
+
+/// One with every kind of detector, guard and call, and one that differs a little.
+fn text() -> String {
     let changed = SHOP
         .replace("above: 40%", "above: 30%")
         .replace("cooldown: 10s", "cooldown: 20s")
         .replace("within: 15s", "within: 12s");
-    Kit::compile(&format!("{SHOP}\n=====\n{changed}"))
+    format!("{SHOP}\n=====\n{changed}")
+}
+
+/// The bundles of a campaign.
+///
+/// # Errors
+/// The mistakes in them, which would be a mistake in the program.
+pub fn kit() -> Result<Kit, String> {
+    Kit::compile(&text())
 }
 
 /// Tells a story, lets it come to rest, and checks everything.
@@ -89,12 +100,20 @@ pub fn tell(kit: &Kit, story: &str) -> Result<ToldStory, Violation> {
 
 /// A world in which the story was told, and that came to rest.
 fn lived(kit: &Kit, story: &str) -> Result<World, Violation> {
-    let story = Story::parse(story).map_err(|why| Invariant::StoryApplies.broken(why))?;
     let mut world = World::with_kit(kit.clone())?;
+    live(&mut world, story)?;
+    Ok(world)
+}
+
+/// Tells a story in a world, and lets it come to rest.
+///
+/// # Errors
+/// What does not hold.
+pub fn live(world: &mut World, story: &str) -> Result<(), Violation> {
+    let story = Story::parse(story).map_err(|why| Invariant::StoryApplies.broken(why))?;
     world.be_lenient();
     world.run(&story, false)?;
-    world.settle()?;
-    Ok(world)
+    world.settle()
 }
 
 /// Tells a story twice; both must come to the same.

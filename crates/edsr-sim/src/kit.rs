@@ -25,8 +25,7 @@ impl Kit {
     /// # Errors
     /// The mistakes in a bundle.
     pub fn compile(text: &str) -> Result<Self, String> {
-        let bundles = text
-            .split(SECOND_BUNDLE)
+        let bundles = split(text)
             .map(|text| compile(text).map(Arc::new))
             .collect::<Result<Vec<_>, _>>()?;
         let empty = Bundle::empty()
@@ -43,15 +42,28 @@ impl Kit {
     }
 }
 
-fn compile(text: &str) -> Result<Bundle, String> {
+/// The texts of bundles that stand one after the other.
+pub(crate) fn split(text: &str) -> impl Iterator<Item = &str> {
+    text.split(SECOND_BUNDLE)
+}
+
+/// The files of a bundle: path and text.
+pub(crate) fn files(text: &str) -> Vec<(String, String)> {
     let (documents, policies) = text
         .split_once("--- policies")
         .unwrap_or((text, "permit (principal, action, resource);"));
-    let files = vec![
-        SourceFile::new("bundle.yaml", documents),
-        SourceFile::new("policies/story.cedar", policies),
-    ];
-    load_files(files, &testing::Catalog)
+    [
+        ("bundle.yaml", documents),
+        ("policies/story.cedar", policies),
+    ]
+    .map(|(path, text)| (path.to_owned(), text.to_owned()))
+    .to_vec()
+}
+
+fn compile(text: &str) -> Result<Bundle, String> {
+    let files = files(text).into_iter();
+    let files = files.map(|(path, text)| SourceFile::new(path, text));
+    load_files(files.collect(), &testing::Catalog)
         .map(|compiled| compiled.bundle)
         .map_err(|report| report.to_string())
 }

@@ -22,9 +22,9 @@ use std::time::Duration;
 use edsr_actuate::scripted::Scripted;
 use edsr_engine::Engine;
 use edsr_engine::bundle::Bundle;
-use edsr_engine::desk::{Command, SnapshotEvery};
+use edsr_engine::desk::{Command, Snapshot, SnapshotEvery};
 use edsr_log::rng::SplitMix64;
-use edsr_model::{Digest, EffectRequest, Entry, PauseScope, Timestamp};
+use edsr_model::{Digest, EffectRequest, Entry, PauseScope, Record, Timestamp};
 
 use crate::invariant::{Invariant, Violation};
 use crate::kit::Kit;
@@ -173,6 +173,26 @@ impl World {
     #[must_use]
     pub fn reached(&self) -> &Reached {
         &self.watch.reached
+    }
+
+    /// Every event in the log, in order; none while the node is down.
+    #[must_use]
+    pub fn records(&self) -> Vec<Record> {
+        self.process
+            .as_ref()
+            .map(Process::records)
+            .unwrap_or_default()
+    }
+
+    /// Every snapshot that was taken, oldest first, where [`World::keep_snapshots`] was asked for.
+    #[must_use]
+    pub fn snapshots(&self) -> &[Snapshot] {
+        self.storage.every_snapshot()
+    }
+
+    /// Keeps every snapshot, also those that a node would have removed.
+    pub fn keep_snapshots(&mut self) {
+        self.storage.keep_every_snapshot();
     }
 
     /// The engine, while the node lives.

@@ -103,6 +103,8 @@ pub(crate) enum Command {
     /// Verify and export the record
     #[command(subcommand)]
     Audit(cmd::audit::AuditCommand),
+    /// Fold a stored past again and hold it against the record
+    Replay(cmd::replay::ReplayArgs),
     /// Print the JSON Schema of what a bundle may hold
     Schema(cmd::schema::SchemaArgs),
     /// Print a completion script for a shell

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension as _, params, params_from_iter};
 
 use super::end::HeadRow;
 use super::rows::{ENTRY_COLUMNS, entry};
-use super::schema::open_beside;
+use super::schema::open_readable;
 use crate::error::JournalError;
 use crate::port::{Head, JournalReader, Order, QUERY_KINDS_MAX, QUERY_LIMIT_MAX, Query, READ_MAX};
 
@@ -39,7 +39,7 @@ impl SqliteReader {
             .unwrap_or_else(PoisonError::into_inner);
         let connection = match place.take() {
             Some(connection) => Ok(connection),
-            None => open_beside(&self.path),
+            None => open_readable(&self.path),
         };
         connection
             .and_then(|connection| run(place.insert(connection)))

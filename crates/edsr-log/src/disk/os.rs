@@ -9,7 +9,7 @@ use super::{Disk, DiskError, DiskFile};
 
 /// The file whose lock says that a process uses the directory. It holds nothing and is never removed:
 /// removing it would let two processes lock two files of one name.
-const LOCK_NAME: &str = "log.lock";
+pub(super) const LOCK_NAME: &str = "log.lock";
 
 /// A directory that this process alone uses, for as long as the value lives.
 #[derive(Debug)]
@@ -80,20 +80,7 @@ impl Disk for OsDisk {
     }
 
     fn list(&self) -> Result<Vec<String>, DiskError> {
-        self.with("list", ".", |path| {
-            let mut names = Vec::new();
-            for entry in fs::read_dir(path)? {
-                let entry = entry?;
-                // A name that is no UTF-8 is none of ours.
-                if let Ok(name) = entry.file_name().into_string()
-                    && entry.file_type()?.is_file()
-                {
-                    names.push(name);
-                }
-            }
-            names.sort();
-            Ok(names)
-        })
+        self.with("list", ".", list)
     }
 
     fn remove(&self, name: &str) -> Result<(), DiskError> {
@@ -105,6 +92,22 @@ impl Disk for OsDisk {
     }
 }
 
+/// The names of all files, sorted.
+pub(super) fn list(dir: &Path) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        // A name that is no UTF-8 is none of ours.
+        if let Ok(name) = entry.file_name().into_string()
+            && entry.file_type()?.is_file()
+        {
+            names.push(name);
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
 /// An open file of an [`OsDisk`].
 #[derive(Debug)]
 pub struct OsFile {
@@ -113,7 +116,7 @@ pub struct OsFile {
 }
 
 impl OsFile {
-    fn new(file: File, name: &str) -> Self {
+    pub(super) fn new(file: File, name: &str) -> Self {
         Self {
             file,
             name: name.to_owned(),

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use edsr_engine::desk::{Desk, Records};
 use edsr_journal::MemoryJournal;
-use edsr_log::{FileLog, MemDisk};
-use edsr_model::{AttemptId, Draft, Outcome, Timestamp};
+use edsr_log::{EventLog as _, FileLog, MemDisk, ReadLimit};
+use edsr_model::{AttemptId, Draft, Outcome, Record, Timestamp};
 
 /// Who waits for an answer.
 #[derive(Debug, Clone)]
@@ -89,6 +89,28 @@ impl Process {
         self.outcomes_made += 1;
         let place = (now.after(delay), self.outcomes_made);
         self.outcomes.insert(place, (attempt, outcome));
+    }
+
+    /// Every event in the log.
+    pub(super) fn records(&self) -> Vec<Record> {
+        let reader = self.log.reader();
+        let mut records: Vec<Record> = Vec::new();
+        loop {
+            let next = records
+                .last()
+                .map_or(reader.first(), |last| last.lsn.next());
+            let page = reader.read(next, ReadLimit::default()).unwrap_or_default();
+            if page.is_empty() {
+                return records;
+            }
+            records.extend(page.into_iter().filter_map(|stored| {
+                Some(Record {
+                    lsn: stored.lsn,
+                    at: stored.at,
+                    event: serde_json::from_slice(&stored.payload).ok()?,
+                })
+            }));
+        }
     }
 
     /// The event log does not go on: what waited for it is lost.

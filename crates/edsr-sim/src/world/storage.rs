@@ -29,6 +29,7 @@ pub(super) struct Storage {
     pub(super) journal: MemoryJournal,
     /// Newest first.
     pub(super) snapshots: Vec<Snapshot>,
+    every_snapshot: Option<Vec<Snapshot>>,
     pause_file: Option<u64>,
     pause_files: u64,
 }
@@ -39,6 +40,7 @@ impl Storage {
             disk: MemDisk::new(seed),
             journal: MemoryJournal::new(),
             snapshots: Vec::new(),
+            every_snapshot: None,
             pause_file: None,
             pause_files: 0,
         }
@@ -84,7 +86,18 @@ impl Storage {
         self.disk.forget_faults();
     }
 
+    pub(super) fn every_snapshot(&self) -> &[Snapshot] {
+        self.every_snapshot.as_deref().unwrap_or_default()
+    }
+
+    pub(super) fn keep_every_snapshot(&mut self) {
+        self.every_snapshot.get_or_insert_default();
+    }
+
     pub(super) fn keep(&mut self, snapshot: Snapshot) {
+        if let Some(every) = &mut self.every_snapshot {
+            every.push(snapshot.clone());
+        }
         self.snapshots.insert(0, snapshot);
         self.snapshots.truncate(SNAPSHOTS_KEPT);
     }

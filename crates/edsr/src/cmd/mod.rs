@@ -14,6 +14,7 @@ pub(crate) mod incident;
 mod list;
 pub(crate) mod note;
 pub(crate) mod pause;
+pub(crate) mod replay;
 pub(crate) mod resume;
 pub(crate) mod run;
 pub(crate) mod schema;
@@ -76,6 +77,7 @@ pub(crate) async fn dispatch(cli: Cli, no_color: bool) -> Outcome {
         Command::Resume(args) => resume::run(args, &context).await,
         Command::Note(args) => note::run(args, &context).await,
         Command::Audit(command) => audit::run(command, &context).await,
+        Command::Replay(args) => replay::run(&args, &context),
         Command::Schema(args) => schema::run(&args, &context),
         Command::Completions(args) => completions::run(&args),
     }

@@ -12,6 +12,8 @@ pub(crate) mod layout;
 mod reload;
 mod setup;
 
+pub(crate) use setup::compile;
+
 use std::sync::Arc;
 
 use edsr_model::{Actor, PauseScope};

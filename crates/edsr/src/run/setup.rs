@@ -95,7 +95,8 @@ pub(crate) fn activation(compiled: Compiled) -> Result<Activation, Failure> {
     })
 }
 
-fn compile() -> Compile {
+/// Turns stored files into a bundle again.
+pub(crate) fn compile() -> Compile {
     Arc::new(|files: &BundleFiles| {
         let files = files.iter();
         let files = files

@@ -5,6 +5,8 @@ mod place;
 mod proof;
 mod verify;
 
+pub(crate) use place::home;
+
 use clap::Subcommand;
 use edsr_journal::JournalError;
 

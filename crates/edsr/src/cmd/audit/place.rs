@@ -74,26 +74,32 @@ impl PlaceArgs {
 
     /// The data directory and the key file, as a node that runs on the same arguments has them.
     fn home(&self) -> Result<(PathBuf, PathBuf), Failure> {
-        if self.data_dir.is_none() && layout::journal(&self.dir).is_file() {
-            let data_dir = std::path::absolute(&self.dir).unwrap_or_else(|_| self.dir.clone());
-            let key = layout::key(&data_dir);
-            return Ok((data_dir, key));
-        }
-        let settings = settings(&self.dir).map_err(|why| {
+        home(&self.dir, self.data_dir.as_deref()).map_err(|why| {
             Failure::usage(why).help("name the files with --journal and --key instead")
-        })?;
-        let Some(data_dir) = &self.data_dir else {
-            return Ok((settings.data_dir, settings.key_file));
-        };
-        let data_dir = std::path::absolute(data_dir).unwrap_or_else(|_| data_dir.clone());
-        // A key that was not placed on purpose stays beside the data.
-        let key = if settings.key_file == layout::key(&settings.data_dir) {
-            layout::key(&data_dir)
-        } else {
-            settings.key_file
-        };
-        Ok((data_dir, key))
+        })
     }
+}
+
+/// The data directory and the key file, as a node that runs on the same arguments has them; `dir` is a bundle, or the
+/// data directory itself.
+pub(crate) fn home(dir: &Path, data_dir: Option<&Path>) -> Result<(PathBuf, PathBuf), String> {
+    if data_dir.is_none() && layout::journal(dir).is_file() {
+        let data_dir = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
+        let key = layout::key(&data_dir);
+        return Ok((data_dir, key));
+    }
+    let settings = settings(dir)?;
+    let Some(data_dir) = data_dir else {
+        return Ok((settings.data_dir, settings.key_file));
+    };
+    let data_dir = std::path::absolute(data_dir).unwrap_or_else(|_| data_dir.to_owned());
+    // A key that was not placed on purpose stays beside the data.
+    let key = if settings.key_file == layout::key(&settings.data_dir) {
+        layout::key(&data_dir)
+    } else {
+        settings.key_file
+    };
+    Ok((data_dir, key))
 }
 
 /// The public key in a file.
