@@ -90,8 +90,17 @@ impl Shim {
         let _ = std::fs::remove_file(&self.plan);
     }
 
-    /// Whether a call was failed so far.
+    /// Whether anything was done to a call so far.
     pub(crate) fn hit(&self) -> bool {
         self.hits.exists()
+    }
+
+    /// The calls to which something was done: what they do, and the path of the file.
+    pub(crate) fn hits(&self) -> Vec<(String, String)> {
+        let text = std::fs::read_to_string(&self.hits).unwrap_or_default();
+        let words = text.lines().map(|line| line.split(' ').collect::<Vec<_>>());
+        words
+            .map(|words| (words[0].to_owned(), words[1].to_owned()))
+            .collect()
     }
 }
