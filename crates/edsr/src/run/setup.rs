@@ -6,8 +6,8 @@ use std::sync::Arc;
 use edsr_actuate::{ExecSettings, HttpPolicy, Limits, Settings as ActuateSettings};
 use edsr_bundle::{Compiled, Report, Settings, SourceFile};
 use edsr_engine::admit::DedupeSettings;
-use edsr_journal::{Signer, SqliteJournal, SqliteOptions};
-use edsr_log::{FileLog, FileLogSettings, OsDisk, Retention};
+use edsr_journal::{JournalError, Signer, SqliteJournal, SqliteOptions};
+use edsr_log::{FileLog, FileLogSettings, LogError, OsDisk, Retention};
 use edsr_model::Digest;
 use edsr_node::bundles::{BundleFiles, Compile};
 use edsr_node::{Activation, Setup, SnapshotEvery, Token};
@@ -19,6 +19,9 @@ use crate::exit::{Exit, Failure};
 
 /// The most bytes of events that may wait to become durable before senders are told to come back.
 const PENDING_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// What to do when the system does not let us read or write.
+const DISK_HELP: &str = "where the disk is full or failing, make room or mend it and start again; else restore a backup of data and keys";
 
 /// The shortest token that is taken where other machines can reach the node, in bytes.
 const TOKEN_BYTES_MIN: usize = 16;
@@ -190,12 +193,16 @@ fn open_log(data_dir: &Path) -> Result<FileLog<OsDisk>, Failure> {
             Exit::Unreachable,
             format!("another node runs on this data: {error}"),
         ),
-        _ => fail(&error),
+        _ => fail(&error).help(DISK_HELP),
     })?;
     let mut identity = [0; 8];
     getrandom::fill(&mut identity).map_err(|error| fail(&error))?;
-    FileLog::open(disk, FileLogSettings::new(u64::from_le_bytes(identity)))
-        .map_err(|error| fail(&error))
+    let settings = FileLogSettings::new(u64::from_le_bytes(identity));
+    FileLog::open(disk, settings).map_err(|error| match error {
+        LogError::Disk(_) => fail(&error).help(DISK_HELP),
+        // What is damaged says itself what to do.
+        _ => fail(&error),
+    })
 }
 
 fn open_journal(
@@ -216,9 +223,13 @@ fn open_journal(
         ..SqliteOptions::default()
     };
     SqliteJournal::open(&path, signer, options).map_err(|error| {
-        Failure::new(
+        let failure = Failure::new(
             Exit::Broken,
             format!("the journal {} cannot be opened: {error}", path.display()),
-        )
+        );
+        match error {
+            JournalError::Storage { .. } => failure.help(DISK_HELP),
+            _ => failure,
+        }
     })
 }

@@ -91,11 +91,11 @@ impl Node {
         kill_process(self.pid(), signal).unwrap();
     }
 
-    /// How much memory it holds now, in bytes.
+    /// How much memory it holds now, in bytes, without what is mapped from files: that is mostly the program itself.
     pub(crate) fn memory(&self) -> u64 {
         let path = format!("/proc/{}/status", self.process.0.id());
         let status = std::fs::read_to_string(path).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+        let line = status.lines().find(|line| line.starts_with("RssAnon:"));
         let kib = line.unwrap().split_whitespace().nth(1).unwrap();
         kib.parse::<u64>().unwrap() * 1024
     }

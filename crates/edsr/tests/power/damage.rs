@@ -93,6 +93,9 @@ fn check(original: &Original, damaged: &Place, file: &Path, what: &str) -> Came 
             let folder = file.parent().unwrap().to_string_lossy();
             let named = refusal.told.contains(name) || refusal.told.contains(&*folder);
             assert!(named, "{what}: says where: {}", refusal.told);
+            let helps = ["restore", "edsr audit verify", "--renew-witness"];
+            let helped = helps.iter().any(|help| refusal.told.contains(help));
+            assert!(helped, "{what}: says what to do: {}", refusal.told);
             return Came::Refused;
         }
         Ok(node) => node,

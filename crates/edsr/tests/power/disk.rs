@@ -24,6 +24,9 @@ const REQUESTS: u64 = 40;
 /// How many more it is sent once something failed.
 const REQUESTS_AFTER: u64 = 6;
 
+/// The witness is written once a second.
+const WITNESS_WAIT: Duration = Duration::from_millis(1500);
+
 const EVENT_LOG: &str = "/data/events/";
 const JOURNAL: &str = "/data/journal.db";
 const SNAPSHOTS: &str = "/data/snapshots/";
@@ -250,6 +253,8 @@ fn story(case: Case) -> (Came, Vec<(String, String)>) {
                     assert!(shim.hit(), "{refusal:?}");
                     assert_eq!(refusal.code, Some(7), "{refusal:?}");
                     assert!(refusal.told.contains("cannot be"), "{refusal:?}");
+                    assert!(refusal.told.contains("help: "), "{refusal:?}");
+                    println!("    {}", refusal.told.trim_end());
                     Came::NotStarted
                 }
             }
@@ -314,6 +319,10 @@ impl Work {
             nap(Duration::from_millis(10));
         }
         if !stood {
+            if case.plan.part == KEYS {
+                nap(WITNESS_WAIT);
+                assert!(self.send(&node), "a witness is not what a node lives on");
+            }
             let came = if shim.hit() {
                 Came::Borne
             } else {
