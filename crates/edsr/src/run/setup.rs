@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use edsr_actuate::{ExecSettings, HttpPolicy, Limits, Settings as ActuateSettings};
 use edsr_bundle::{Compiled, Report, Settings, SourceFile};
@@ -20,6 +21,11 @@ use crate::exit::{Exit, Failure};
 /// The most bytes of events that may wait to become durable before senders are told to come back.
 const PENDING_BYTES_MAX: usize = 64 * 1024 * 1024;
 
+/// How often a lock that somebody holds is tried again, and the pause before each. A node that was killed while it
+/// began to start a program leaves a copy of itself with its locks, for the moment until that program has taken over.
+const LOCK_TRIES_MAX: u32 = 40;
+const LOCK_PAUSE: Duration = Duration::from_millis(25);
+
 /// What to do when the system does not let us read or write.
 const DISK_HELP: &str = "where the disk is full or failing, make room or mend it and start again; else restore a backup of data and keys";
 
@@ -34,8 +40,8 @@ pub(crate) fn setup(args: &RunArgs) -> Result<(Setup, Settings), Failure> {
     let tokens = tokens(&settings)?;
     refuse_open_door(&settings, &tokens)?;
     let data_dir = settings.data_dir.clone();
-    let log = open_log(&data_dir)?;
-    let journal = open_journal(&data_dir, &settings.key_file, args.renew_witness)?;
+    let log = patiently(|| open_log(&data_dir))?;
+    let journal = patiently(|| open_journal(&data_dir, &settings.key_file, args.renew_witness))?;
     let setup = Setup {
         data_dir,
         log: Box::new(log),
@@ -177,6 +183,25 @@ fn actuate(settings: &Settings) -> Result<ActuateSettings, Failure> {
     })
 }
 
+/// Opens what another process may still hold for a moment.
+fn patiently<T>(open: impl Fn() -> Result<T, Failure>) -> Result<T, Failure> {
+    for _ in 0..LOCK_TRIES_MAX {
+        match open() {
+            Err(failure) if failure.exit == Exit::Unreachable => pause(),
+            opened => return opened,
+        }
+    }
+    open()
+}
+
+#[allow(
+    clippy::disallowed_methods,
+    reason = "nothing runs yet that could be told to stop, and the system says nothing when a lock is given back"
+)]
+fn pause() {
+    std::thread::sleep(LOCK_PAUSE);
+}
+
 fn open_log(data_dir: &Path) -> Result<FileLog<OsDisk>, Failure> {
     let folder = layout::events(data_dir);
     let fail = |error: &dyn std::fmt::Display| {
@@ -229,6 +254,10 @@ fn open_journal(
         );
         match error {
             JournalError::Storage { .. } => failure.help(DISK_HELP),
+            JournalError::Locked(_) => Failure {
+                exit: Exit::Unreachable,
+                ..failure
+            },
             _ => failure,
         }
     })

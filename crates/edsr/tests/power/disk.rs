@@ -335,7 +335,7 @@ impl Work {
         // A disk that works again changes nothing: what it did to what was not synced is not known.
         shim.heal();
         self.stands(place, &node);
-        if case.plan.index % 2 == 0 {
+        if case.plan.index.is_multiple_of(2) {
             node.kill();
         } else {
             node.signal(Signal::TERM);

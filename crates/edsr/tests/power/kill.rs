@@ -48,6 +48,25 @@ fn kills_lose_nothing_and_repeat_nothing() {
     told.print();
 }
 
+/// A node that is killed between the fork and the exec of a program leaves a child with its locks, for a moment.
+#[test]
+fn a_lock_that_is_given_back_in_a_moment_is_waited_for_and_one_that_is_kept_is_not() {
+    for name in ["events/log.lock", "journal.db.lock"] {
+        let place = place();
+        place.start().stop();
+        let held = std::fs::File::open(place.data_dir().join(name)).unwrap();
+        held.try_lock().unwrap();
+        let refusal = place.try_start(&[]).err().unwrap();
+        assert_eq!(refusal.code, Some(4), "{name}: {refusal:?}");
+        let giver = std::thread::spawn(move || {
+            nap(Duration::from_millis(STILL_MS_MAX));
+            drop(held);
+        });
+        place.start().stop();
+        giver.join().unwrap();
+    }
+}
+
 /// What there is to tell of a campaign.
 #[derive(Default)]
 struct Told {

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::common::{Node, OPEN_NODE, Place, text, wait_within};
+use serde_json::json;
+
+use crate::common::{Node, OPEN_NODE, Place, Request, text, wait_within};
 
 /// How long the last run may take to end once nothing goes wrong any more.
 const END_WAIT: Duration = Duration::from_secs(120);
@@ -54,6 +56,11 @@ pub(crate) fn effects(place: &Place) -> String {
 
 /// Waits until every run has ended, each in a state that says what is known; returns how many ended how.
 pub(crate) fn check_runs(node: &Node) -> BTreeMap<String, usize> {
+    // What is acknowledged may not have led to anything yet. A note has its place behind all that follows from it, and
+    // is answered once it is durable.
+    let note = Request::post("/v1/notes", json!({"text": "that was all"}).to_string()).json();
+    let noted = node.send(&note).is(200).json();
+    assert_eq!(noted["durable"], true, "{noted}");
     wait_within(END_WAIT, "the end of every run", || {
         let counts = node.status()["counts"].clone();
         (counts["running_executions"] == 0 && counts["open_detections"] == 0).then_some(())
