@@ -5,7 +5,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use crate::chance::{Chance, setting};
-use crate::common::{Node, Place, Stopwatch, nap};
+use crate::common::{Node, Place, Request, Stopwatch, WAIT, nap, wait_within};
 use crate::ledger::Senders;
 use crate::repairs::{check_effects, check_runs, effects, ended, place};
 
@@ -65,6 +65,24 @@ fn a_lock_that_is_given_back_in_a_moment_is_waited_for_and_one_that_is_kept_is_n
         place.start().stop();
         giver.join().unwrap();
     }
+}
+
+/// Without a witness of late, whoever can write the data could put back what the journal was at the last quiet second.
+#[test]
+fn the_witness_keeps_up_while_entries_keep_coming() {
+    let place = place();
+    let node = place.start();
+    let witness = || std::fs::read_to_string(place.path("home/keys/journal.witness")).unwrap();
+    let mut seen = witness();
+    for _ in 0..2 {
+        seen = wait_within(WAIT, "a newer witness", || {
+            let note = Request::post("/v1/notes", r#"{"text": "and on"}"#).json();
+            node.send(&note).is(200);
+            Some(witness()).filter(|now| *now != seen)
+        });
+    }
+    node.kill();
+    place.verify_audit();
 }
 
 /// What there is to tell of a campaign.
