@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::{Builder, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use edsr_journal::{Journal, JournalReader};
 use edsr_model::{Draft, Entry, ExecutionStatus, Fact, Seq};
@@ -35,6 +35,7 @@ impl JournalThread {
             shared,
             core,
             witnessed: Seq::ZERO,
+            witnessed_at: stopwatch(),
         };
         let thread = Builder::new()
             .name("journal".to_owned())
@@ -64,12 +65,22 @@ impl Drop for JournalThread {
     }
 }
 
+#[allow(
+    clippy::disallowed_methods,
+    reason = "how often a file is written is a matter of real time, and nothing is decided by it"
+)]
+fn stopwatch() -> Instant {
+    Instant::now()
+}
+
 struct Worker {
     journal: Box<dyn Journal>,
     reader: Box<dyn JournalReader>,
     shared: Arc<Shared>,
     core: Sender<Message>,
     witnessed: Seq,
+    /// When it was last looked whether there is something to witness.
+    witnessed_at: Instant,
 }
 
 impl Worker {
@@ -79,6 +90,10 @@ impl Worker {
                 Ok(drafts) => {
                     if !self.append(drafts, waiting) {
                         return;
+                    }
+                    // Also while entries never stop coming for as long as that.
+                    if self.witnessed_at.elapsed() >= WITNESS_EVERY {
+                        self.witness();
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => self.witness(),
@@ -168,6 +183,7 @@ impl Worker {
     }
 
     fn witness(&mut self) {
+        self.witnessed_at = stopwatch();
         let head = self.journal.head().seq;
         if head == self.witnessed {
             return;

@@ -1,15 +1,17 @@
 //! Bodies: read only after the headers were judged, never longer and never slower than allowed.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, BodyDataStream};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::StreamExt as _;
 use http::{HeaderMap, StatusCode, header};
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
 use crate::problem::{Answer, Fault, unsupported};
+use crate::room::{Room, Share};
 use crate::settings::{CALL_BYTES_MAX, ServerSettings};
 
 /// Refuses by the headers alone what a body may not be.
@@ -32,26 +34,46 @@ pub(crate) fn check_headers(headers: &HeaderMap, bytes_max: usize) -> Answer<()>
     }
 }
 
-/// Reads a body of at most `bytes_max` bytes.
-pub(crate) async fn read(body: Body, bytes_max: usize, settings: &ServerSettings) -> Answer<Bytes> {
-    let reading = read_all(body.into_data_stream(), bytes_max, settings.body_idle_max);
+/// Reads a body of at most `bytes_max` bytes, while there is room for what arrived of it.
+pub(crate) async fn read(
+    body: Body,
+    bytes_max: usize,
+    settings: &ServerSettings,
+    room: &Arc<Room>,
+) -> Answer<Bytes> {
+    let stream = body.into_data_stream();
+    let reading = read_all(stream, bytes_max, settings.body_idle_max, room.share());
     timeout(settings.body_time_max, reading)
         .await
         .unwrap_or_else(|_| Err(too_slow("the body took too long as a whole")))
 }
 
-async fn read_all(mut stream: BodyDataStream, bytes_max: usize, idle: Duration) -> Answer<Bytes> {
-    let mut whole = BytesMut::new();
+async fn read_all(
+    mut stream: BodyDataStream,
+    bytes_max: usize,
+    idle: Duration,
+    mut share: Share,
+) -> Answer<Bytes> {
+    let mut whole = Vec::new();
     loop {
         let next = timeout(idle, stream.next())
             .await
             .map_err(|_| too_slow("the body made no progress"))?;
         let Some(piece) = next else {
-            return Ok(whole.freeze());
+            return Ok(Bytes::from(whole));
         };
         let piece = piece.map_err(|_| Fault::bad("the body ended before it was complete"))?;
         if piece.len() > bytes_max.saturating_sub(whole.len()) {
             return Err(too_large(bytes_max));
+        }
+        if !share.grow(piece.len()) {
+            return Err(Fault::busy(
+                "too many large bodies are arriving at once; try again",
+            ));
+        }
+        // Growing by a quarter instead of by the double: what is held is hardly more than what arrived.
+        if whole.capacity() - whole.len() < piece.len() {
+            whole.reserve_exact(piece.len().max(whole.len() / 4));
         }
         whole.extend_from_slice(&piece);
     }
@@ -69,7 +91,9 @@ pub(crate) async fn json<T: DeserializeOwned>(
         return Err(unsupported("send `Content-Type: application/json`"));
     }
     check_headers(headers, CALL_BYTES_MAX)?;
-    let bytes = read(body, CALL_BYTES_MAX, settings).await?;
+    // Room of its own: a pause is never turned away because events flood in.
+    let room = Room::new(CALL_BYTES_MAX);
+    let bytes = read(body, CALL_BYTES_MAX, settings, &room).await?;
     serde_json::from_slice(&bytes)
         .map_err(|error| Fault::bad(format!("the body is not right: {error}")))
 }

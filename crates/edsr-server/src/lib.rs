@@ -16,6 +16,7 @@ mod convert;
 mod guard;
 mod problem;
 mod query;
+mod room;
 mod router;
 mod routes;
 mod serve;

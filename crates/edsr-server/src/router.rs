@@ -15,6 +15,7 @@ use utoipa_axum::routes;
 
 use crate::guard::{guard, no_such_path};
 use crate::problem::{Answer, Fault};
+use crate::room::Room;
 use crate::routes::{commands, ingest, lists, logs, node, tail, why};
 use crate::settings::ServerSettings;
 use crate::types::Missed;
@@ -25,6 +26,10 @@ pub(crate) struct Shared {
     pub(crate) node: Arc<dyn NodeApi>,
     pub(crate) settings: Arc<ServerSettings>,
     pub(crate) bodies: Arc<Semaphore>,
+    /// For bodies that have not fully arrived: whoever sends them need not be honest, nor end.
+    pub(crate) arriving: Arc<Room>,
+    /// For bodies until their answer.
+    pub(crate) held: Arc<Room>,
     pub(crate) watchers: Arc<Semaphore>,
     pub(crate) reads: Arc<Semaphore>,
     pub(crate) openapi: Arc<str>,
@@ -73,6 +78,8 @@ pub fn router(node: Arc<dyn NodeApi>, settings: ServerSettings) -> Router {
     let shared = Shared {
         node,
         bodies: Arc::new(Semaphore::new(settings.bodies_max)),
+        arriving: Room::new(settings.bodies_arriving_bytes_max),
+        held: Room::new(settings.bodies_bytes_max),
         watchers: Arc::new(Semaphore::new(settings.watchers_max)),
         reads: Arc::new(Semaphore::new(settings.reads_max.max(1))),
         settings: Arc::new(settings),

@@ -26,6 +26,10 @@ pub struct ServerSettings {
     pub body_idle_max: Duration,
     /// How many bodies of events are read at once; more are told to come back.
     pub bodies_max: usize,
+    /// How many bytes of bodies of events that have not fully arrived are held at once.
+    pub bodies_arriving_bytes_max: usize,
+    /// How many bytes of bodies of events are held until their answer.
+    pub bodies_bytes_max: usize,
     /// How many watch `/v1/tail` at once.
     pub watchers_max: usize,
     /// How often a silent `/v1/tail` shows that it is alive.
@@ -42,6 +46,10 @@ impl Default for ServerSettings {
             body_time_max: Duration::from_secs(10),
             body_idle_max: Duration::from_secs(3),
             bodies_max: 64,
+            // With the connections around them, bodies that never end cost less than 16 MiB of memory.
+            bodies_arriving_bytes_max: 6 * 1024 * 1024,
+            // As much as may wait to become durable.
+            bodies_bytes_max: 64 * 1024 * 1024,
             watchers_max: 64,
             keep_alive: Duration::from_secs(15),
             reads_max: 8,

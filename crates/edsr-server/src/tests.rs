@@ -73,6 +73,11 @@ impl Ask {
         router.clone().oneshot(request).await.unwrap()
     }
 
+    /// The status of the answer, for a request that goes on beside others.
+    async fn send_owned(self, router: Router) -> StatusCode {
+        self.send(&router).await.status()
+    }
+
     async fn ok<T: DeserializeOwned>(self, router: &Router) -> T {
         let path = self.path.clone();
         let response = self.send(router).await;

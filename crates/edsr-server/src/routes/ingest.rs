@@ -57,9 +57,14 @@ async fn receive(
     let limits = shared.node.precheck(door, headers)?;
     body::check_headers(headers, limits.body_bytes_max)?;
     // Held until the answer, so that what is read and not yet stored is bounded too.
-    let _turn = (shared.bodies.try_acquire())
-        .map_err(|_| Fault::busy("too many requests with events at once; try again"))?;
-    let bytes = body::read(body, limits.body_bytes_max, &shared.settings).await?;
+    let busy = || Fault::busy("too many requests with events at once; try again");
+    let _turn = shared.bodies.try_acquire().map_err(|_| busy())?;
+    let arriving = &shared.arriving;
+    let bytes = body::read(body, limits.body_bytes_max, &shared.settings, arriving).await?;
+    let mut held = shared.held.share();
+    if !held.grow(bytes.len()) {
+        return Err(busy());
+    }
     let receipt = shared.node.receive(door, headers, bytes).await?;
     Ok((StatusCode::ACCEPTED, Json(answer(receipt))).into_response())
 }

@@ -74,6 +74,49 @@ async fn a_body_is_neither_too_slow_nor_too_long() {
     .await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn bodies_that_arrive_at_once_share_their_room() {
+    let second = Duration::from_secs(1);
+    let settings = |arriving, held| ServerSettings {
+        bodies_arriving_bytes_max: arriving,
+        bodies_bytes_max: held,
+        ..ServerSettings::default()
+    };
+    let deliver = |body: Body| {
+        ask(Method::POST, "/v1/events")
+            .with("x-signature", "good")
+            .body(body)
+    };
+    let whole = || deliver(Body::from(vec![b' '; 50]));
+    // Somebody drips; whoever comes meanwhile has the rest, and a person is heard all the same.
+    for (arriving, turned_away) in [(60, false), (40, true)] {
+        let server = crate::router(
+            Arc::new(FakeNode::with_story()),
+            settings(arriving, usize::MAX),
+        );
+        let dripping = {
+            let server = server.clone();
+            tokio::spawn(deliver(dripping(5, second * 2)).send_owned(server))
+        };
+        tokio::time::sleep(second * 3).await;
+        if turned_away {
+            check_refused(&server, whole(), StatusCode::TOO_MANY_REQUESTS, "busy").await;
+        } else {
+            assert_eq!(whole().send(&server).await.status(), StatusCode::ACCEPTED);
+        }
+        let pause = post(
+            "/v1/pauses",
+            json!({"scope": "all", "reason": "x".repeat(60)}),
+        );
+        let _: CommandAnswer = pause.ok(&server).await;
+        assert_eq!(dripping.await.unwrap(), StatusCode::REQUEST_TIMEOUT);
+        assert_eq!(whole().send(&server).await.status(), StatusCode::ACCEPTED);
+    }
+    // Alone, any body has room, also where it is larger than that.
+    let server = crate::router(Arc::new(FakeNode::with_story()), settings(1, 1));
+    assert_eq!(whole().send(&server).await.status(), StatusCode::ACCEPTED);
+}
+
 #[tokio::test]
 async fn what_a_person_says_reaches_the_node_under_their_name() {
     let node = Arc::new(FakeNode::with_story());

@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use edsr_actuate::{ExecSettings, HttpPolicy, Limits, Settings as ActuateSettings};
 use edsr_bundle::{Compiled, Report, Settings, SourceFile};
 use edsr_engine::admit::DedupeSettings;
-use edsr_journal::{Signer, SqliteJournal, SqliteOptions};
-use edsr_log::{FileLog, FileLogSettings, OsDisk, Retention};
+use edsr_journal::{JournalError, Signer, SqliteJournal, SqliteOptions};
+use edsr_log::{FileLog, FileLogSettings, LogError, OsDisk, Retention};
 use edsr_model::Digest;
 use edsr_node::bundles::{BundleFiles, Compile};
 use edsr_node::{Activation, Setup, SnapshotEvery, Token};
@@ -20,6 +21,14 @@ use crate::exit::{Exit, Failure};
 /// The most bytes of events that may wait to become durable before senders are told to come back.
 const PENDING_BYTES_MAX: usize = 64 * 1024 * 1024;
 
+/// How often a lock that somebody holds is tried again, and the pause before each. A node that was killed while it
+/// began to start a program leaves a copy of itself with its locks, for the moment until that program has taken over.
+const LOCK_TRIES_MAX: u32 = 40;
+const LOCK_PAUSE: Duration = Duration::from_millis(25);
+
+/// What to do when the system does not let us read or write.
+const DISK_HELP: &str = "where the disk is full or failing, make room or mend it and start again; else restore a backup of data and keys";
+
 /// The shortest token that is taken where other machines can reach the node, in bytes.
 const TOKEN_BYTES_MIN: usize = 16;
 
@@ -31,8 +40,8 @@ pub(crate) fn setup(args: &RunArgs) -> Result<(Setup, Settings), Failure> {
     let tokens = tokens(&settings)?;
     refuse_open_door(&settings, &tokens)?;
     let data_dir = settings.data_dir.clone();
-    let log = open_log(&data_dir)?;
-    let journal = open_journal(&data_dir, &settings.key_file, args.renew_witness)?;
+    let log = patiently(|| open_log(&data_dir))?;
+    let journal = patiently(|| open_journal(&data_dir, &settings.key_file, args.renew_witness))?;
     let setup = Setup {
         data_dir,
         log: Box::new(log),
@@ -175,6 +184,25 @@ fn actuate(settings: &Settings) -> Result<ActuateSettings, Failure> {
     })
 }
 
+/// Opens what another process may still hold for a moment.
+fn patiently<T>(open: impl Fn() -> Result<T, Failure>) -> Result<T, Failure> {
+    for _ in 0..LOCK_TRIES_MAX {
+        match open() {
+            Err(failure) if failure.exit == Exit::Unreachable => pause(),
+            opened => return opened,
+        }
+    }
+    open()
+}
+
+#[allow(
+    clippy::disallowed_methods,
+    reason = "nothing runs yet that could be told to stop, and the system says nothing when a lock is given back"
+)]
+fn pause() {
+    std::thread::sleep(LOCK_PAUSE);
+}
+
 fn open_log(data_dir: &Path) -> Result<FileLog<OsDisk>, Failure> {
     let folder = layout::events(data_dir);
     let fail = |error: &dyn std::fmt::Display| {
@@ -191,12 +219,16 @@ fn open_log(data_dir: &Path) -> Result<FileLog<OsDisk>, Failure> {
             Exit::Unreachable,
             format!("another node runs on this data: {error}"),
         ),
-        _ => fail(&error),
+        _ => fail(&error).help(DISK_HELP),
     })?;
     let mut identity = [0; 8];
     getrandom::fill(&mut identity).map_err(|error| fail(&error))?;
-    FileLog::open(disk, FileLogSettings::new(u64::from_le_bytes(identity)))
-        .map_err(|error| fail(&error))
+    let settings = FileLogSettings::new(u64::from_le_bytes(identity));
+    FileLog::open(disk, settings).map_err(|error| match error {
+        LogError::Disk(_) => fail(&error).help(DISK_HELP),
+        // What is damaged says itself what to do.
+        _ => fail(&error),
+    })
 }
 
 fn open_journal(
@@ -217,9 +249,17 @@ fn open_journal(
         ..SqliteOptions::default()
     };
     SqliteJournal::open(&path, signer, options).map_err(|error| {
-        Failure::new(
+        let failure = Failure::new(
             Exit::Broken,
             format!("the journal {} cannot be opened: {error}", path.display()),
-        )
+        );
+        match error {
+            JournalError::Storage { .. } => failure.help(DISK_HELP),
+            JournalError::Locked(_) => Failure {
+                exit: Exit::Unreachable,
+                ..failure
+            },
+            _ => failure,
+        }
     })
 }

@@ -107,14 +107,39 @@ impl Place {
         Node::start(self, listen, env)
     }
 
+    /// Starts a node, which may refuse.
+    pub(crate) fn try_start(&self, env: &[(&str, &str)]) -> Result<Node, node::Refusal> {
+        Node::try_start(self, "127.0.0.1:0", env)
+    }
+
+    /// Begins to start a node, and does not wait for it.
+    pub(crate) fn spawn(&self, listen: &str, env: &[(&str, &str)]) -> Process {
+        let log = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.path("node.log"))
+            .unwrap();
+        let mut command = self.edsr();
+        command
+            .arg("run")
+            .arg(self.ops())
+            .args(["--listen", listen]);
+        command.arg("--data-dir").arg(self.data_dir());
+        command.envs(env.iter().copied());
+        command.stdout(Stdio::piped()).stderr(log);
+        Process(command.spawn().unwrap())
+    }
+
+    /// What `edsr audit verify` says of the journal as it stands on the disk.
+    pub(crate) fn audit(&self) -> Output {
+        let mut command = self.edsr();
+        let command = command.args(["audit", "verify", "--data-dir"]);
+        command.arg(self.data_dir()).output().unwrap()
+    }
+
     /// Verifies the journal as it stands on the disk.
     pub(crate) fn verify_audit(&self) {
-        let mut command = self.edsr();
-        let output = (command
-            .args(["audit", "verify", "--data-dir"])
-            .arg(self.data_dir()))
-        .output()
-        .unwrap();
+        let output = self.audit();
         let told = told(&output);
         assert!(
             output.status.success() && told.starts_with("ok: "),

@@ -18,24 +18,31 @@ pub(crate) struct Node {
     cli: Box<dyn Fn() -> Command>,
 }
 
+/// A start that came to nothing.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    /// What it ended with; nothing when a signal ended it.
+    pub(crate) code: Option<i32>,
+    /// What it said.
+    pub(crate) told: String,
+}
+
 impl Node {
     /// Starts it and waits until it says where it listens.
     pub(super) fn start(place: &Place, listen: &str, env: &[(&str, &str)]) -> Self {
+        Self::try_start(place, listen, env)
+            .unwrap_or_else(|refusal| panic!("the node did not start: {}", refusal.told))
+    }
+
+    /// Starts it; a node that ends before it listens has refused to start.
+    pub(super) fn try_start(
+        place: &Place,
+        listen: &str,
+        env: &[(&str, &str)],
+    ) -> Result<Self, Refusal> {
         let log = place.path("node.log");
-        let file = std::fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&log)
-            .unwrap();
-        let mut command = place.edsr();
-        command
-            .arg("run")
-            .arg(place.ops())
-            .args(["--listen", listen]);
-        command.arg("--data-dir").arg(place.data_dir());
-        command.envs(env.iter().copied());
-        command.stdout(Stdio::piped()).stderr(file);
-        let mut process = Process(command.spawn().unwrap());
+        let told_before = std::fs::metadata(&log).map_or(0, |meta| meta.len());
+        let mut process = place.spawn(listen, env);
         let mut line = String::new();
         let stdout = process.0.stdout.take().unwrap();
         BufReader::new(stdout).read_line(&mut line).unwrap();
@@ -43,8 +50,13 @@ impl Node {
             .split_once("http://")
             .and_then(|(_, rest)| rest.split(' ').next()?.parse().ok());
         let Some(address) = address else {
-            let log = std::fs::read_to_string(&log).unwrap();
-            panic!("the node did not start: {line}{log}");
+            let status = process.0.wait().unwrap();
+            let text = std::fs::read(&log).unwrap();
+            let new = &text[usize::try_from(told_before).unwrap()..];
+            return Err(Refusal {
+                code: status.code(),
+                told: format!("{line}{}", String::from_utf8_lossy(new)),
+            });
         };
         let (root, home) = (place.root().to_owned(), place.edsr());
         let removed: Vec<_> = home
@@ -63,12 +75,12 @@ impl Node {
             command.args(["--server", &format!("http://{address}")]);
             command
         });
-        Self {
+        Ok(Self {
             process,
             address,
             log,
             cli,
-        }
+        })
     }
 
     fn pid(&self) -> Pid {
@@ -77,6 +89,15 @@ impl Node {
 
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(self.pid(), signal).unwrap();
+    }
+
+    /// How much memory it holds now, in bytes, without what is mapped from files: that is mostly the program itself.
+    pub(crate) fn memory(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.process.0.id());
+        let status = std::fs::read_to_string(path).unwrap();
+        let line = status.lines().find(|line| line.starts_with("RssAnon:"));
+        let kib = line.unwrap().split_whitespace().nth(1).unwrap();
+        kib.parse::<u64>().unwrap() * 1024
     }
 
     /// Ends it as a power cut does.
@@ -89,6 +110,11 @@ impl Node {
         self.signal(Signal::TERM);
         let status = wait_for("the end of the node", || self.process.0.try_wait().unwrap());
         assert!(status.success(), "{status}: {}", self.log());
+    }
+
+    /// Waits until it has ended, in whatever way.
+    pub(crate) fn wait_end(mut self) {
+        wait_for("the end of the node", || self.process.0.try_wait().unwrap());
     }
 
     /// What it said so far.
