@@ -1,6 +1,7 @@
 //! The journal in one SQLite file: write-ahead log, synced at every commit, one writer.
 
 pub(crate) mod end;
+pub(crate) mod known;
 mod reader;
 pub(crate) mod rows;
 pub(crate) mod schema;
@@ -21,6 +22,7 @@ use crate::port::{Head, Journal, JournalReader};
 use crate::signer::Signer;
 use reader::SqliteReader;
 use rows::tree_bytes;
+use known::KnownEnd;
 use witness::Witness;
 
 /// A signed checkpoint stays in the journal at least every this many entries, unless set otherwise.
@@ -65,6 +67,7 @@ pub struct SqliteJournal {
     witness: Option<Witness>,
     /// The first failure; nothing is taken after it.
     failed: Option<String>,
+    known: KnownEnd,
     /// Held as long as the journal is open.
     _lock: File,
 }
@@ -94,7 +97,12 @@ impl SqliteJournal {
             });
         }
         let end = end::load(&connection, path, signer.public())?;
+        let known = KnownEnd::open(path);
+        let known = known.map_err(|error| {
+            JournalError::storage("open the known end of", path)(error.into())
+        })?;
         let mut journal = Self {
+            known,
             path: path.to_owned(),
             witness: options.witness.map(Witness::new),
             connection,
@@ -111,6 +119,18 @@ impl SqliteJournal {
             let nodes = rows::StoredNodes(&journal.connection);
             witness.check(path, journal.signer.public(), &journal.chain, &nodes)?;
         }
+        if !options.renew_witness
+            && let Some(differs) = known::differs(path, &journal.chain.head)
+        {
+            return Err(JournalError::Differs {
+                path: path.to_owned(),
+                differs: vec![differs],
+            });
+        }
+        let written = journal.known.write(&journal.chain.head);
+        written.map_err(|error| {
+            JournalError::storage("write the known end of", path)(error.into())
+        })?;
         journal.witness()?;
         Ok(journal)
     }
@@ -183,7 +203,15 @@ impl Journal for SqliteJournal {
             Ok(Some(note)) => {
                 self.chain = new.chain;
                 self.note = note;
-                Ok(self.chain.head)
+                match self.known.write(&self.chain.head) {
+                    Ok(()) => Ok(self.chain.head),
+                    Err(error) => {
+                        let path = &self.path;
+                        let error =
+                            JournalError::storage("write the known end of", path)(error.into());
+                        Err(self.fail(error))
+                    }
+                }
             }
             // Somebody wrote although the lock is ours; whatever we believe about the journal is out of date for good.
             Ok(None) => {

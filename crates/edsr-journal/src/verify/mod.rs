@@ -18,6 +18,7 @@ use serde::Serialize;
 
 use crate::error::JournalError;
 use crate::note::PublicKey;
+use crate::sqlite::known;
 use crate::sqlite::schema;
 
 /// The most findings a report lists; all of them are counted.
@@ -214,6 +215,13 @@ pub(crate) fn verify_in(
     }
     integrity(connection, &mut report).map_err(fail)?;
     walk::walk(connection, &meta, options, &mut report).map_err(fail)?;
+    if let Some((seq, _)) = known::read(path).filter(|(seq, _)| seq.0 > report.last) {
+        let text = format!(
+            "{seq} entries were durable, and the last one that can be read is {}",
+            report.last
+        );
+        report.add(FindingKind::Truncated, seq.0, text);
+    }
     Ok(report)
 }
 
