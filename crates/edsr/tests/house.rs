@@ -115,6 +115,39 @@ const REACHING_OUT: &[&str] = &[
 /// their clocks, and no expression can, since the functions an expression may call are listed in the engine.
 const REACHING_OUT_FOR_CEL: &[&str] = &["chrono", "iana-time-zone"];
 
+/// Where the past is told again: readers go in, and nothing is in scope that could act or write.
+const REPLAYS: &[&str] = &[
+    "crates/edsr-node/src/replay.rs",
+    "crates/edsr-node/src/past.rs",
+    "crates/edsr/src/cmd/replay.rs",
+];
+
+/// What must not stand there: actuators, writers of either log, sockets, child processes.
+const ACTING: &[&str] = &[
+    "edsr_actuate",
+    "Registry",
+    "EventLog",
+    "dyn Journal>",
+    "dyn Journal,",
+    "SqliteJournal::open",
+    "FileLog::open",
+    "OsDisk",
+    "fs::write",
+    "std::net",
+    "tokio",
+    "process::Command",
+];
+
+#[test]
+fn a_replay_has_nothing_at_hand_that_could_act() {
+    for file in REPLAYS {
+        let text = fs::read_to_string(root().join(file)).unwrap();
+        for word in ACTING {
+            assert!(!text.contains(word), "{file} speaks of `{word}`");
+        }
+    }
+}
+
 #[test]
 fn crates_use_each_other_only_along_the_arrows() {
     let allowed: BTreeMap<_, _> = ARROWS

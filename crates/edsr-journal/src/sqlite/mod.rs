@@ -20,9 +20,9 @@ use crate::files::{beside, sync_parent};
 use crate::merkle::Subtree;
 use crate::port::{Head, Journal, JournalReader};
 use crate::signer::Signer;
+use known::KnownEnd;
 use reader::SqliteReader;
 use rows::tree_bytes;
-use known::KnownEnd;
 use witness::Witness;
 
 /// A signed checkpoint stays in the journal at least every this many entries, unless set otherwise.
@@ -98,9 +98,8 @@ impl SqliteJournal {
         }
         let end = end::load(&connection, path, signer.public())?;
         let known = KnownEnd::open(path);
-        let known = known.map_err(|error| {
-            JournalError::storage("open the known end of", path)(error.into())
-        })?;
+        let known = known
+            .map_err(|error| JournalError::storage("open the known end of", path)(error.into()))?;
         let mut journal = Self {
             known,
             path: path.to_owned(),
@@ -128,9 +127,8 @@ impl SqliteJournal {
             });
         }
         let written = journal.known.write(&journal.chain.head);
-        written.map_err(|error| {
-            JournalError::storage("write the known end of", path)(error.into())
-        })?;
+        written
+            .map_err(|error| JournalError::storage("write the known end of", path)(error.into()))?;
         journal.witness()?;
         Ok(journal)
     }

@@ -174,7 +174,15 @@ fn a_damaged_write_ahead_log_is_not_taken_for_its_end() {
                 harmless += 1;
             }
             Err(error) => {
-                assert!(matches!(error, JournalError::Differs { .. } | JournalError::Storage { .. } | JournalError::Format { .. }), "{error}");
+                assert!(
+                    matches!(
+                        error,
+                        JournalError::Differs { .. }
+                            | JournalError::Storage { .. }
+                            | JournalError::Format { .. }
+                    ),
+                    "{error}"
+                );
                 refused += 1;
             }
         }
