@@ -13,6 +13,7 @@ use cel::common::types::{CelString, DYN_TYPE};
 use cel::common::value::{CowVal, Val};
 use cel::context::VariableResolver;
 use cel::{Context, Env, ExecutionError};
+use edsr_model::nesting::nesting;
 use edsr_model::{Data, Event};
 use serde_json::Value;
 
@@ -20,6 +21,17 @@ pub use names::{LOOP_STEPS_MAX, closest};
 
 /// The longest expression that is compiled, in bytes.
 pub const EXPR_BYTES_MAX: usize = 8 * 1024;
+
+/// How deep an expression nests at most: brackets one in another, and conditions one behind another.
+pub const NESTING_MAX: usize = 32;
+
+/// How many parts of an expression lie one within another at most once it is parsed, as in `a + b + c`. Alternatives and
+/// conjunctions are kept as balanced trees, so there may be thousands of them. Evaluation takes up to 40 KiB of stack for
+/// each level, and a thread has 2 MiB.
+pub const DEPTH_MAX: usize = 40;
+
+/// The parser recurses with large frames; within the bounds above it needs no more than this.
+const PARSE_STACK_BYTES: usize = 64 * 1024 * 1024;
 
 /// The variables a condition over an event may read.
 pub const EVENT_VARS: &[&str] = &["type", "source", "subject", "id", "time", "data", "ext"];
@@ -66,6 +78,11 @@ impl Expr {
     /// # Errors
     /// Syntax errors, unknown variables and unknown functions, with their place.
     pub fn compile(text: &str, variables: &[&str]) -> Result<Self, ExprError> {
+        // What is refused is taken apart on this stack as well.
+        stacker::grow(PARSE_STACK_BYTES, || Self::parse(text, variables))
+    }
+
+    fn parse(text: &str, variables: &[&str]) -> Result<Self, ExprError> {
         let whole = |message: String| ExprError {
             message,
             column: None,
@@ -74,6 +91,12 @@ impl Expr {
             return Err(whole(format!(
                 "the expression is {} bytes long; at most {EXPR_BYTES_MAX} are allowed",
                 text.len()
+            )));
+        }
+        let deep = nesting(text);
+        if deep > NESTING_MAX {
+            return Err(whole(format!(
+                "the expression nests {deep} deep; at most {NESTING_MAX} are allowed"
             )));
         }
         let parsed = catch_unwind(|| ENV.compile(text));
@@ -458,5 +481,38 @@ mod tests {
         }
         let long = format!("data.a == '{}'", "x".repeat(EXPR_BYTES_MAX));
         assert!(Expr::compile(&long, EVENT_VARS).is_err());
+    }
+
+    #[test]
+    fn what_nests_too_deep_is_refused_before_it_is_parsed_and_what_may_nest_is_evaluated() {
+        let error = |text: String| Expr::compile(&text, EVENT_VARS).unwrap_err().message;
+        for (open, close) in [
+            ("(", ")"),
+            ("[", "]"),
+            ("size([", "])"),
+            ("math.greatest([", ""),
+        ] {
+            let text = open.repeat(300) + "1" + &close.repeat(300);
+            assert!(error(text).contains("at most 32"), "{open}");
+        }
+        assert!(error("true ? 1 : ".repeat(400) + "2").contains("at most 32"));
+        let wide = error(vec!["1"; 2000].join("+"));
+        assert!(wide.contains("more than 40 parts"), "{wide}");
+        assert!(error("-".repeat(8000)).len() < 1000);
+
+        let event = event();
+        let vars = EventVars::new(&event);
+        let nested = "(".repeat(NESTING_MAX) + "1" + &")".repeat(NESTING_MAX) + " == 1";
+        assert_eq!(
+            Expr::compile(&nested, EVENT_VARS).unwrap().truth(&vars),
+            Ok(true)
+        );
+        let sum = vec!["1"; DEPTH_MAX - 2].join("+");
+        let value = Expr::compile(&sum, EVENT_VARS).unwrap().value(&vars);
+        assert_eq!(value, Ok(serde_json::json!(DEPTH_MAX - 2)));
+        // Alternatives are kept as a balanced tree, so there may be many of them.
+        let many: Vec<_> = (0..300).map(|n| format!("type == 't{n}'")).collect();
+        let many = Expr::compile(&many.join(" || "), EVENT_VARS).unwrap();
+        assert_eq!(many.truth(&vars), Ok(false));
     }
 }

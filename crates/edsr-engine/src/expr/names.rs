@@ -13,7 +13,7 @@ use cel::common::types::{CelMap, CelMapKey};
 use cel::common::value::{CowVal, Val};
 use cel::objects::Key;
 
-use super::ExprError;
+use super::{DEPTH_MAX, ExprError};
 
 /// The most elements that the loops of one evaluation visit together.
 pub const LOOP_STEPS_MAX: u64 = 100_000;
@@ -204,6 +204,7 @@ pub(super) fn prepare(
     let mut walk = Walk {
         variables,
         bound: Vec::new(),
+        depth: 0,
         wrong: None,
     };
     walk.node(root);
@@ -219,11 +220,25 @@ pub(super) fn prepare(
 struct Walk<'n> {
     variables: &'n [&'n str],
     bound: Vec<String>,
+    depth: usize,
     wrong: Option<(u64, String)>,
 }
 
 impl Walk<'_> {
     fn node(&mut self, node: &mut IdedExpr) {
+        self.depth += 1;
+        if self.depth > DEPTH_MAX {
+            let message = format!(
+                "more than {DEPTH_MAX} parts of the expression lie one within another; use a list and `in` or `exists`"
+            );
+            self.wrong.get_or_insert((node.id, message));
+        } else {
+            self.parts(node);
+        }
+        self.depth -= 1;
+    }
+
+    fn parts(&mut self, node: &mut IdedExpr) {
         match &mut node.expr {
             Ast::Ident(name) => {
                 let plain = name.trim_start_matches('.').to_owned();

@@ -12,9 +12,19 @@ use cel::common::value::CowVal;
 use cel::{Context, Env, ExecutionError};
 
 use crate::printable::{REASON_CHARS_MAX, printable};
+use edsr_model::nesting::nesting;
 
 /// The longest expression that is compiled, in bytes.
 pub(crate) const EXPR_BYTES_MAX: usize = 8 * 1024;
+
+/// How deep an expression nests at most: brackets one in another, and conditions one behind another.
+pub(crate) const NESTING_MAX: usize = 32;
+
+/// How many parts of an expression lie one within another at most once it is parsed.
+const DEPTH_MAX: usize = 40;
+
+/// The parser recurses with large frames; within the bounds above it needs no more than this.
+const PARSE_STACK_BYTES: usize = 64 * 1024 * 1024;
 
 /// A function that no text can call, put around everything a loop runs over.
 const SPEND: &str = "@spend";
@@ -78,6 +88,11 @@ pub(crate) struct Fault {
 impl Expr {
     /// Compiles `text`, which may read `variables`.
     pub(crate) fn compile(text: &str, variables: &[&str]) -> Result<Self, Fault> {
+        // What is refused is taken apart on this stack as well.
+        stacker::grow(PARSE_STACK_BYTES, || Self::parse(text, variables))
+    }
+
+    fn parse(text: &str, variables: &[&str]) -> Result<Self, Fault> {
         let whole = |message: String| Fault {
             message,
             column: None,
@@ -86,6 +101,12 @@ impl Expr {
             return Err(whole(format!(
                 "the expression has {} bytes; at most {EXPR_BYTES_MAX} are compiled",
                 text.len()
+            )));
+        }
+        let deep = nesting(text);
+        if deep > NESTING_MAX {
+            return Err(whole(format!(
+                "the expression nests {deep} deep; at most {NESTING_MAX} are compiled"
             )));
         }
         let program =
@@ -104,6 +125,7 @@ impl Expr {
         let mut walk = Walk {
             variables,
             bound: Vec::new(),
+            depth: 0,
             fault: None,
         };
         let mut root = program.expression().clone();
@@ -179,11 +201,23 @@ fn spend<'b, 'v>(mut args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, Execut
 struct Walk<'n> {
     variables: &'n [&'n str],
     bound: Vec<String>,
+    depth: usize,
     fault: Option<(u64, String)>,
 }
 
 impl Walk<'_> {
     fn node(&mut self, node: &mut IdedExpr) {
+        self.depth += 1;
+        if self.depth > DEPTH_MAX {
+            let message = format!("more than {DEPTH_MAX} parts lie one within another");
+            self.complain(node.id, message);
+        } else {
+            self.parts(node);
+        }
+        self.depth -= 1;
+    }
+
+    fn parts(&mut self, node: &mut IdedExpr) {
         match &mut node.expr {
             Ast::Ident(name) => {
                 let plain = name.trim_start_matches('.');
