@@ -8,6 +8,7 @@ use crate::cmd;
 use crate::exit::exit_code_help;
 use crate::output::Format;
 
+pub(crate) use crate::cmd::bench::BenchArgs;
 pub(crate) use crate::cmd::demo::DemoArgs;
 pub(crate) use crate::cmd::run::RunArgs;
 
@@ -103,6 +104,8 @@ pub(crate) enum Command {
     /// Verify and export the record
     #[command(subcommand)]
     Audit(cmd::audit::AuditCommand),
+    /// Measure what this machine carries
+    Bench(BenchArgs),
     /// Print the JSON Schema of what a bundle may hold
     Schema(cmd::schema::SchemaArgs),
     /// Print a completion script for a shell
