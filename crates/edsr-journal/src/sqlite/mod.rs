@@ -10,7 +10,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use edsr_model::Draft;
+use edsr_model::{Draft, Entry};
 use rusqlite::{Connection, TransactionBehavior, params};
 
 use crate::chain::{Chain, Columns, Extension, Sealed};
@@ -160,6 +160,11 @@ impl SqliteJournal {
 
 impl Journal for SqliteJournal {
     fn append(&mut self, drafts: &[Draft]) -> Result<Head, JournalError> {
+        self.append_and_show(drafts)?;
+        Ok(self.chain.head)
+    }
+
+    fn append_and_show(&mut self, drafts: &[Draft]) -> Result<Vec<Entry>, JournalError> {
         if let Some(cause) = &self.failed {
             return Err(JournalError::Failed {
                 cause: cause.clone(),
@@ -167,13 +172,13 @@ impl Journal for SqliteJournal {
         }
         let new = self.chain.extend(drafts, self.checkpoint_every)?;
         let Some(first) = drafts.first() else {
-            return Ok(self.chain.head);
+            return Ok(Vec::new());
         };
         match self.write(&new) {
             Ok(Some(note)) => {
                 self.chain = new.chain;
                 self.note = note;
-                Ok(self.chain.head)
+                Ok(new.sealed.into_iter().map(|sealed| sealed.entry).collect())
             }
             // Somebody wrote although the lock is ours; whatever we believe about the journal is out of date for good.
             Ok(None) => {
