@@ -4,7 +4,7 @@ use edsr_model::EffectClass;
 use serde_json::Value;
 
 use crate::actuator::ArgError;
-use crate::{args, emit, exec, http, notify};
+use crate::{args, echo, emit, exec, http, notify};
 
 struct Kind {
     uses: &'static str,
@@ -14,7 +14,13 @@ struct Kind {
 }
 
 /// In order of name.
-const KINDS: [Kind; 4] = [
+const KINDS: [Kind; 5] = [
+    Kind {
+        uses: echo::USES,
+        class: echo::class,
+        check: echo::check,
+        schema: echo::schema,
+    },
     Kind {
         uses: emit::USES,
         class: emit::class,

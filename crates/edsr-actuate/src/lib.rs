@@ -12,6 +12,7 @@
 //! http      http/request                         one request, never to an address that is not allowed
 //! notify    notify/webhook                       a message as JSON
 //! emit      event/emit                           an event back into the loop
+//! echo      debug/echo                           nothing, and what it was given comes back
 //! redact    output        -> output              without the secrets of the call, in any encoding
 //! scripted  EffectRequest -> [(after, Outcome)]  the same port for tests and simulation, synchronous
 //! ```
@@ -20,6 +21,7 @@ mod actuator;
 mod args;
 mod capture;
 pub mod catalog;
+pub mod echo;
 pub mod emit;
 pub mod exec;
 pub mod http;
@@ -31,6 +33,7 @@ mod secret;
 
 pub use actuator::{Actuator, ArgError, BoxFuture};
 pub use catalog::{check, class, names, schema};
+pub use echo::Echo;
 pub use emit::{Emit, Sink};
 pub use exec::{Exec, ExecSettings};
 pub use http::{Connector, HostRule, Http, HttpPolicy};

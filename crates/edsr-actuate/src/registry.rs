@@ -14,6 +14,7 @@ use tokio::time::timeout;
 
 use crate::actuator::{Actuator, ArgError, BoxFuture, not_started};
 use crate::catalog::unknown;
+use crate::echo::Echo;
 use crate::emit::{Emit, Sink};
 use crate::exec::{Exec, ExecSettings};
 use crate::http::{Connector, Http, HttpPolicy};
@@ -80,6 +81,7 @@ impl Registry {
             .with(Http::new(connector.clone()))
             .with(Webhook::new(connector))
             .with(Emit::new(sink))
+            .with(Echo)
     }
 
     /// With one more actuator, in place of another that has its name.

@@ -31,16 +31,12 @@ pub(crate) struct Sealed {
 
 impl Sealed {
     fn new(draft: &Draft, prev: Digest) -> Result<Self, JournalError> {
-        let body = body(draft)?;
+        let (body, draft) = body(draft)?;
         let hash = entry_hash(prev, draft.seq, body.as_bytes());
         Ok(Self {
-            entry: Entry {
-                draft: draft.clone(),
-                prev,
-                hash,
-            },
+            mentions: mentions(&draft).into_iter().collect(),
+            entry: Entry { draft, prev, hash },
             body,
-            mentions: mentions(draft).into_iter().collect(),
         })
     }
 }
@@ -119,8 +115,9 @@ impl Extension {
     }
 }
 
-/// The JSON that is stored: what cannot come back from it as it was is refused now, not found out after a crash.
-fn body(draft: &Draft) -> Result<String, JournalError> {
+/// The JSON that is stored, and the draft as it reads back: what cannot come back from it as it was is refused now, not
+/// found out after a crash.
+fn body(draft: &Draft) -> Result<(String, Draft), JournalError> {
     let refuse = |reason: &str| JournalError::Unstorable {
         seq: draft.seq,
         reason: reason.to_owned(),
@@ -139,7 +136,7 @@ fn body(draft: &Draft) -> Result<String, JournalError> {
         });
     }
     match serde_json::from_str::<Draft>(&body) {
-        Ok(back) if back == *draft => Ok(body),
+        Ok(back) if back == *draft => Ok((body, back)),
         Ok(_) => Err(refuse("it reads back as something else")),
         Err(error) => Err(refuse(&format!("it does not read back ({error})"))),
     }
@@ -228,9 +225,9 @@ mod tests {
         };
         let mut draft = sample::drafts(1, 1).remove(0);
         draft.fact = room(0);
-        let used = body(&draft).unwrap().len();
+        let used = body(&draft).unwrap().0.len();
         draft.fact = room(ENTRY_BYTES_MAX - used);
-        assert_eq!(body(&draft).unwrap().len(), ENTRY_BYTES_MAX);
+        assert_eq!(body(&draft).unwrap().0.len(), ENTRY_BYTES_MAX);
         draft.fact = room(ENTRY_BYTES_MAX - used + 1);
         assert!(matches!(body(&draft), Err(JournalError::TooLarge { .. })));
     }

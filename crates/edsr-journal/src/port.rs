@@ -39,6 +39,18 @@ pub trait Journal: Send {
     /// Opening it anew tells which.
     fn append(&mut self, drafts: &[Draft]) -> Result<Head, JournalError>;
 
+    /// As [`Self::append`], and gives what a reader would read of them now, so that nobody need read it again.
+    ///
+    /// # Errors
+    /// As [`Self::append`]; where a reader is asked, also as [`JournalReader::read`].
+    fn append_and_show(&mut self, drafts: &[Draft]) -> Result<Vec<Entry>, JournalError> {
+        self.append(drafts)?;
+        match drafts.first() {
+            Some(first) => self.reader().read(first.seq, drafts.len()),
+            None => Ok(Vec::new()),
+        }
+    }
+
     /// The end of what was appended.
     fn head(&self) -> Head;
 

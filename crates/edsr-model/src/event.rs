@@ -112,28 +112,43 @@ impl Event {
     /// # Errors
     /// [`EventError`] says which attribute is wrong and how.
     pub fn from_value(value: Value) -> Result<Self, EventError> {
-        let Value::Object(mut map) = value else {
-            return Err(EventError::NotAnObject(json_type(&value)));
-        };
-        match map.remove("specversion") {
+        match value {
+            Value::Object(map) => Self::from_attributes(map),
+            other => Err(EventError::NotAnObject(json_type(&other))),
+        }
+    }
+
+    /// From names and values; of two with the same name the last one counts.
+    fn from_attributes(
+        attributes: impl IntoIterator<Item = (String, Value)>,
+    ) -> Result<Self, EventError> {
+        let mut core = Core::default();
+        let mut others = Vec::new();
+        for (name, value) in attributes {
+            match core.place(&name) {
+                Some(place) => *place = Some(value),
+                None => others.push((name, value)),
+            }
+        }
+        match core.specversion {
             Some(Value::String(version)) if version == "1.0" => {}
             Some(Value::String(version)) => return Err(EventError::SpecVersion(version)),
             Some(_) => return Err(wrong("specversion", "a string")),
             None => return Err(EventError::Missing("specversion")),
         }
-        let id = required(&mut map, "id")?;
-        let source = required(&mut map, "source")?;
-        let kind = required(&mut map, "type")?;
-        let subject = optional(&mut map, "subject")?;
-        let datacontenttype = optional(&mut map, "datacontenttype")?;
-        let dataschema = optional(&mut map, "dataschema")?;
-        let time = match optional(&mut map, "time")? {
+        let id = required(core.id, "id")?;
+        let source = required(core.source, "source")?;
+        let kind = required(core.kind, "type")?;
+        let subject = optional(core.subject, "subject")?;
+        let datacontenttype = optional(core.datacontenttype, "datacontenttype")?;
+        let dataschema = optional(core.dataschema, "dataschema")?;
+        let time = match optional(core.time, "time")? {
             Some(text) => Some(text.parse().map_err(|_| EventError::Time(text))?),
             None => None,
         };
-        let data = data(&mut map)?;
+        let data = data(core.data, core.data_base64)?;
         let mut extensions = BTreeMap::new();
-        for (name, value) in map {
+        for (name, value) in others {
             if let Some(scalar) = extension(&name, value)? {
                 extensions.insert(name, scalar);
             }
@@ -207,13 +222,121 @@ impl Event {
 
 impl Serialize for Event {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.to_value().serialize(serializer)
+        // As [`Event::to_value`], in order of name, without copying the data first.
+        let mut parts: Vec<(&str, Part<'_>)> = vec![
+            ("specversion", Part::Text("1.0")),
+            ("id", Part::Text(&self.id)),
+            ("source", Part::Text(&self.source)),
+            ("type", Part::Text(&self.kind)),
+        ];
+        let optional = [
+            ("subject", &self.subject),
+            ("datacontenttype", &self.datacontenttype),
+            ("dataschema", &self.dataschema),
+        ];
+        parts.extend(
+            optional.into_iter().filter_map(|(name, value)| {
+                value.as_deref().map(|value| (name, Part::Text(value)))
+            }),
+        );
+        parts.extend(self.time.map(|time| ("time", Part::Time(time))));
+        match &self.data {
+            Data::None => {}
+            Data::Json(value) => parts.push(("data", Part::Json(value))),
+            Data::Binary(bytes) => parts.push(("data_base64", Part::Binary(bytes))),
+        }
+        // An extension cannot have the name of any other attribute; where one does all the same, the attribute stays.
+        let taken = parts.len();
+        for (name, value) in &self.extensions {
+            if !parts[..taken].iter().any(|(known, _)| known == name) {
+                parts.push((name, Part::Extension(value)));
+            }
+        }
+        parts.sort_unstable_by_key(|(name, _)| *name);
+        serializer.collect_map(parts)
+    }
+}
+
+/// The value of one attribute.
+enum Part<'e> {
+    Text(&'e str),
+    Time(Timestamp),
+    Extension(&'e Scalar),
+    Json(&'e Value),
+    Binary(&'e [u8]),
+}
+
+impl Serialize for Part<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Text(text) => serializer.serialize_str(text),
+            Self::Time(time) => time.serialize(serializer),
+            Self::Extension(value) => value.serialize(serializer),
+            Self::Json(value) => value.serialize(serializer),
+            Self::Binary(bytes) => serializer.serialize_str(&BASE64_STANDARD.encode(bytes)),
+        }
     }
 }
 
 impl<'de> Deserialize<'de> for Event {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::from_value(Value::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+        deserializer.deserialize_map(EventVisitor)
+    }
+}
+
+/// Reads attributes as they come; no map of them is made first.
+struct EventVisitor;
+
+impl<'de> serde::de::Visitor<'de> for EventVisitor {
+    type Value = Event;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an event, which is a JSON object")
+    }
+
+    fn visit_map<A: serde::de::MapAccess<'de>>(self, mut entries: A) -> Result<Event, A::Error> {
+        let mut attributes = Vec::with_capacity(ATTRIBUTES_USUAL);
+        while let Some(entry) = entries.next_entry::<String, Value>()? {
+            attributes.push(entry);
+        }
+        Event::from_attributes(attributes).map_err(serde::de::Error::custom)
+    }
+}
+
+/// How many attributes an event has, as a rule.
+const ATTRIBUTES_USUAL: usize = 10;
+
+/// The attributes that the specification names, as they were sent.
+#[derive(Default)]
+struct Core {
+    specversion: Option<Value>,
+    id: Option<Value>,
+    source: Option<Value>,
+    kind: Option<Value>,
+    subject: Option<Value>,
+    time: Option<Value>,
+    datacontenttype: Option<Value>,
+    dataschema: Option<Value>,
+    data: Option<Value>,
+    data_base64: Option<Value>,
+}
+
+impl Core {
+    /// Where an attribute belongs; an extension has no place.
+    fn place(&mut self, name: &str) -> Option<&mut Option<Value>> {
+        Some(match name {
+            "specversion" => &mut self.specversion,
+            "id" => &mut self.id,
+            "source" => &mut self.source,
+            "type" => &mut self.kind,
+            "subject" => &mut self.subject,
+            "time" => &mut self.time,
+            "datacontenttype" => &mut self.datacontenttype,
+            "dataschema" => &mut self.dataschema,
+            "data" => &mut self.data,
+            "data_base64" => &mut self.data_base64,
+            _ => return None,
+        })
     }
 }
 
@@ -244,9 +367,8 @@ fn extension(name: &str, value: Value) -> Result<Option<Scalar>, EventError> {
     }
 }
 
-fn data(map: &mut Map<String, Value>) -> Result<Data, EventError> {
-    let plain = map.remove("data");
-    match (plain, map.remove("data_base64")) {
+fn data(plain: Option<Value>, base64: Option<Value>) -> Result<Data, EventError> {
+    match (plain, base64) {
         (None | Some(Value::Null), None | Some(Value::Null)) => Ok(Data::None),
         (Some(value), None | Some(Value::Null)) => Ok(Data::Json(value)),
         (None | Some(Value::Null), Some(Value::String(text))) => BASE64_STANDARD
@@ -258,15 +380,15 @@ fn data(map: &mut Map<String, Value>) -> Result<Data, EventError> {
     }
 }
 
-fn required(map: &mut Map<String, Value>, name: &'static str) -> Result<String, EventError> {
-    match optional(map, name)? {
+fn required(value: Option<Value>, name: &'static str) -> Result<String, EventError> {
+    match optional(value, name)? {
         Some(text) if !text.is_empty() => Ok(text),
         _ => Err(EventError::Missing(name)),
     }
 }
 
-fn optional(map: &mut Map<String, Value>, name: &str) -> Result<Option<String>, EventError> {
-    match map.remove(name) {
+fn optional(value: Option<Value>, name: &str) -> Result<Option<String>, EventError> {
+    match value {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
         Some(_) => Err(wrong(name, "a string")),
@@ -308,6 +430,28 @@ mod tests {
         .unwrap();
         assert_eq!(event.depth(), 2);
         assert_eq!(Event::from_value(event.to_value()).unwrap(), event);
+    }
+
+    #[test]
+    fn an_event_is_written_as_its_value_is() {
+        for extra in [
+            json!({}),
+            json!({"time": "2026-01-02T03:04:05Z", "subject": "o-1", "partitionkey": "eu", "edsrdepth": 2,
+                   "sampled": true, "data": {"b": 12.5, "a": [1, null, "x"]}}),
+            json!({"data": "text", "datacontenttype": "text/plain", "dataschema": "s:/x"}),
+            json!({"data_base64": "AAEC"}),
+        ] {
+            let mut value = json!({"specversion": "1.0", "id": "1", "source": "/s", "type": "t"});
+            for (name, extra) in extra.as_object().unwrap() {
+                value[name] = extra.clone();
+            }
+            let event = Event::from_value(value).unwrap();
+            let written = serde_json::to_string(&event).unwrap();
+            let value: Value = serde_json::from_str(&written).unwrap();
+            assert_eq!(value, event.to_value());
+            let back: Event = serde_json::from_str(&written).unwrap();
+            assert_eq!(back, event);
+        }
     }
 
     #[test]

@@ -82,8 +82,19 @@ impl Digest {
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode(self.0))
+        f.write_str(digits(&self.0, &mut [0; 64]))
     }
+}
+
+/// `bytes` as hexadecimal digits in `place`, which has room for two of them per byte.
+fn digits<'p>(bytes: &[u8], place: &'p mut [u8]) -> &'p str {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for (pair, byte) in place.chunks_exact_mut(2).zip(bytes) {
+        pair[0] = DIGITS[usize::from(byte >> 4)];
+        pair[1] = DIGITS[usize::from(byte & 15)];
+    }
+    // Invariant: nothing but digits, and zeros where there was no byte.
+    std::str::from_utf8(place).unwrap_or_default()
 }
 
 impl fmt::Debug for Digest {
@@ -107,14 +118,28 @@ impl FromStr for Digest {
 
 impl Serialize for Digest {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(digits(&self.0, &mut [0; 64]))
     }
 }
 
 impl<'de> Deserialize<'de> for Digest {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
+        deserializer.deserialize_str(DigestVisitor)
+    }
+}
+
+/// Reads the digits where they stand, without a text of its own.
+struct DigestVisitor;
+
+impl serde::de::Visitor<'_> for DigestVisitor {
+    type Value = Digest;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a digest of 64 hexadecimal digits")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Digest, E> {
+        text.parse().map_err(E::custom)
     }
 }
 
@@ -148,7 +173,8 @@ macro_rules! derived_id {
             #[must_use]
             pub fn derive<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Self {
                 let digest = Digest::of_parts(parts);
-                Self(format!("{}{}", Self::PREFIX, hex::encode(&digest.0[..8])))
+                let mut place = [0; 16];
+                Self([Self::PREFIX, digits(&digest.0[..8], &mut place)].concat())
             }
 
             /// The id as text.

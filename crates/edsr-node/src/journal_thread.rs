@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
-use edsr_journal::{Journal, JournalReader};
+use edsr_journal::Journal;
 use edsr_model::{Draft, Entry, ExecutionStatus, Fact, Seq};
 
 use crate::api::Happening;
@@ -30,7 +30,6 @@ impl JournalThread {
     ) -> std::io::Result<Self> {
         let (queue, waiting) = channel();
         let worker = Worker {
-            reader: journal.reader(),
             journal,
             shared,
             core,
@@ -75,7 +74,6 @@ fn stopwatch() -> Instant {
 
 struct Worker {
     journal: Box<dyn Journal>,
-    reader: Box<dyn JournalReader>,
     shared: Arc<Shared>,
     core: Sender<Message>,
     witnessed: Seq,
@@ -110,9 +108,10 @@ impl Worker {
         {
             drafts.extend(more);
         }
-        match self.journal.append(&drafts) {
-            Ok(head) => {
-                self.publish(&drafts);
+        match self.journal.append_and_show(&drafts) {
+            Ok(entries) => {
+                let head = self.journal.head();
+                self.publish(entries);
                 let _ = self.shared.durable_seq.send_replace(head.seq);
                 self.shared.metrics.seq.set(level(head.seq.0));
                 self.core.send(Message::JournalDurable(head.seq)).is_ok()
@@ -125,16 +124,7 @@ impl Worker {
     }
 
     /// Shows new entries to the views and to whoever watches.
-    fn publish(&self, drafts: &[Draft]) {
-        let Some(first) = drafts.first() else { return };
-        let entries = match self.reader.read(first.seq, drafts.len()) {
-            Ok(entries) => entries,
-            Err(error) => {
-                return self
-                    .shared
-                    .trouble(format!("the journal cannot be read: {error}"));
-            }
-        };
+    fn publish(&self, entries: Vec<Entry>) {
         {
             let mut views = self
                 .shared

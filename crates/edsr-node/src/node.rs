@@ -29,6 +29,9 @@ use crate::shared::Shared;
 use crate::start::{Activation, DURABLE_WAIT, ask};
 use crate::view::Views;
 
+/// Room for one stored event as they usually are, so that it does not grow while it is written.
+const EVENT_BYTES_USUAL: usize = 1024;
+
 /// A person who may use the API.
 #[derive(Clone)]
 pub struct Token {
@@ -215,7 +218,8 @@ impl Node {
         let mut stored = Vec::with_capacity(events.len());
         let mut bytes = 0;
         for event in events {
-            let payload = serde_json::to_vec(&event).map_err(|error| IngestError::Bad {
+            let mut payload = Vec::with_capacity(EVENT_BYTES_USUAL);
+            serde_json::to_writer(&mut payload, &event).map_err(|error| IngestError::Bad {
                 code: "event.unstorable".to_owned(),
                 reason: error.to_string(),
             })?;

@@ -131,8 +131,8 @@ fn each<'b>(pieces: impl Iterator<Item = &'b [u8]>, limits: &Limits) -> Result<P
         }
         let nodes = limits.nodes.min(nodes_left);
         match json::read_within(piece, limits, nodes) {
-            Ok(value) => {
-                nodes_left -= json::nodes(&value);
+            Ok((value, nodes)) => {
+                nodes_left -= nodes;
                 items.push(structured(index, value));
             }
             Err(error) if error.fault == JsonFault::Nodes(nodes) && nodes < limits.nodes => {

@@ -7,6 +7,7 @@ mod error;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::map::Entry;
 use serde_json::{Map, Number, Value};
 
 pub use error::{JsonError, JsonFault};
@@ -19,11 +20,15 @@ use crate::printable::{printable, quoted};
 /// # Errors
 /// [`JsonError`] says what is wrong and where.
 pub fn read(bytes: &[u8], limits: &Limits) -> Result<Value, JsonError> {
-    read_within(bytes, limits, limits.nodes)
+    read_within(bytes, limits, limits.nodes).map(|(value, _)| value)
 }
 
-/// As [`read`], with at most `nodes` values.
-pub(crate) fn read_within(bytes: &[u8], limits: &Limits, nodes: usize) -> Result<Value, JsonError> {
+/// As [`read`], with at most `nodes` values; also gives how many there are.
+pub(crate) fn read_within(
+    bytes: &[u8],
+    limits: &Limits,
+    nodes: usize,
+) -> Result<(Value, usize), JsonError> {
     let text = text(bytes)?;
     if text.trim_ascii().is_empty() {
         return Err(JsonError::at_start(JsonFault::Empty));
@@ -39,24 +44,16 @@ pub(crate) fn read_within(bytes: &[u8], limits: &Limits, nodes: usize) -> Result
     };
     let mut reader = serde_json::Deserializer::from_str(text);
     let value = Seed(&mut budget).deserialize(&mut reader);
-    value
-        .and_then(|value| reader.end().map(|()| value))
-        .map_err(|error| budget.explain(&error))
+    match value.and_then(|value| reader.end().map(|()| value)) {
+        Ok(value) => Ok((value, nodes - budget.nodes_left)),
+        Err(error) => Err(budget.explain(&error)),
+    }
 }
 
 /// The bytes as text.
 pub(crate) fn text(bytes: &[u8]) -> Result<&str, JsonError> {
     std::str::from_utf8(bytes)
         .map_err(|error| JsonError::at_start(JsonFault::NotUtf8(error.valid_up_to())))
-}
-
-/// How many values `value` is made of.
-pub(crate) fn nodes(value: &Value) -> usize {
-    match value {
-        Value::Array(items) => 1 + items.iter().map(nodes).sum::<usize>(),
-        Value::Object(map) => 1 + map.values().map(nodes).sum::<usize>(),
-        _ => 1,
-    }
 }
 
 /// About how many bytes `value` takes as text.
@@ -214,16 +211,19 @@ impl<'de> Visitor<'de> for Seed<'_> {
         let mut map = Map::new();
         while let Some(key) = entries.next_key::<String>()? {
             budget.string::<A::Error>(key.len())?;
-            if map.contains_key(&key) {
-                let shown = quoted(&key);
-                return Err(budget.fail(JsonFault::DuplicateKey(shown)));
-            }
-            match entries.next_value_seed(Seed(budget)) {
-                Ok(value) => map.insert(key, value),
-                Err(error) => {
-                    budget.path.push(Step::Key(key));
-                    return Err(error);
+            // Looked up once: the place that shows that the key is new is the place it goes to.
+            match map.entry(key) {
+                Entry::Occupied(known) => {
+                    let shown = quoted(known.key());
+                    return Err(budget.fail(JsonFault::DuplicateKey(shown)));
                 }
+                Entry::Vacant(place) => match entries.next_value_seed(Seed(budget)) {
+                    Ok(value) => place.insert(value),
+                    Err(error) => {
+                        budget.path.push(Step::Key(place.key().clone()));
+                        return Err(error);
+                    }
+                },
             };
         }
         budget.depth_left += 1;

@@ -8,6 +8,7 @@ use crate::cmd;
 use crate::exit::exit_code_help;
 use crate::output::Format;
 
+pub(crate) use crate::cmd::bench::BenchArgs;
 pub(crate) use crate::cmd::demo::DemoArgs;
 pub(crate) use crate::cmd::run::RunArgs;
 
@@ -105,6 +106,8 @@ pub(crate) enum Command {
     Audit(cmd::audit::AuditCommand),
     /// Fold a stored past again and hold it against the record
     Replay(cmd::replay::ReplayArgs),
+    /// Measure what this machine carries
+    Bench(BenchArgs),
     /// Print the JSON Schema of what a bundle may hold
     Schema(cmd::schema::SchemaArgs),
     /// Print a completion script for a shell

@@ -9,6 +9,7 @@
 //! exit      an outcome             -> a code and a sentence
 //! ```
 
+mod bench;
 mod catalog;
 mod cli;
 mod client;

@@ -120,11 +120,14 @@ pub fn an_append_is_all_or_nothing(mut subject: Subject) {
     assert_eq!(subject.journal.head(), head);
     let reader = subject.journal.reader();
     assert_eq!(reader.read(Seq(1), 100).expect("read").len(), 3);
-    subject
+    let shown = subject
         .journal
-        .append(&sample::drafts(4, 5))
+        .append_and_show(&sample::drafts(4, 5))
         .expect("the journal goes on");
     assert_eq!(reader.read(Seq(1), 100).expect("read").len(), 8);
+    assert_eq!(shown, reader.read(Seq(4), 100).expect("read"));
+    let none = subject.journal.append_and_show(&[]).expect("nothing");
+    assert_eq!(none, []);
 }
 
 /// Repeated, skipped and zero seqs are refused, and the right one is named.

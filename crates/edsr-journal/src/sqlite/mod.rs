@@ -11,7 +11,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use edsr_model::Draft;
+use edsr_model::{Draft, Entry};
 use rusqlite::{Connection, TransactionBehavior, params};
 
 use crate::chain::{Chain, Columns, Extension, Sealed};
@@ -188,6 +188,11 @@ impl SqliteJournal {
 
 impl Journal for SqliteJournal {
     fn append(&mut self, drafts: &[Draft]) -> Result<Head, JournalError> {
+        self.append_and_show(drafts)?;
+        Ok(self.chain.head)
+    }
+
+    fn append_and_show(&mut self, drafts: &[Draft]) -> Result<Vec<Entry>, JournalError> {
         if let Some(cause) = &self.failed {
             return Err(JournalError::Failed {
                 cause: cause.clone(),
@@ -195,21 +200,18 @@ impl Journal for SqliteJournal {
         }
         let new = self.chain.extend(drafts, self.checkpoint_every)?;
         let Some(first) = drafts.first() else {
-            return Ok(self.chain.head);
+            return Ok(Vec::new());
         };
         match self.write(&new) {
             Ok(Some(note)) => {
                 self.chain = new.chain;
                 self.note = note;
-                match self.known.write(&self.chain.head) {
-                    Ok(()) => Ok(self.chain.head),
-                    Err(error) => {
-                        let path = &self.path;
-                        let error =
-                            JournalError::storage("write the known end of", path)(error.into());
-                        Err(self.fail(error))
-                    }
+                if let Err(error) = self.known.write(&self.chain.head) {
+                    let path = &self.path;
+                    let error = JournalError::storage("write the known end of", path)(error.into());
+                    return Err(self.fail(error));
                 }
+                Ok(new.sealed.into_iter().map(|sealed| sealed.entry).collect())
             }
             // Somebody wrote although the lock is ours; whatever we believe about the journal is out of date for good.
             Ok(None) => {

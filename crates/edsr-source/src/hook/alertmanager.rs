@@ -36,7 +36,7 @@ const OF_GROUP: &[&str] = &[
 
 pub(crate) fn events(source: &str, body: &[u8], limits: &Limits) -> Result<Parsed, ParseError> {
     within(body, limits.batch_bytes)?;
-    let mut body = json::read_within(body, limits, limits.batch_nodes)?;
+    let (mut body, _) = json::read_within(body, limits, limits.batch_nodes)?;
     match body.get("version").map(text_of) {
         Some(version) if version == "4" => {}
         Some(version) => {

@@ -169,7 +169,7 @@ impl Mapping {
         };
         within(body, bytes)?;
         let digest = Digest::of(body);
-        let body = to_cel(&json::read_within(body, limits, nodes)?);
+        let body = to_cel(&json::read_within(body, limits, nodes)?.0);
         let mut context = context(limits.loop_steps);
         context.add_variable_from_value("body", body.clone());
         context.add_variable_from_value("headers", shown(headers));

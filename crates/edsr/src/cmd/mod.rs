@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 pub(crate) mod audit;
+pub(crate) mod bench;
 pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod decision;
@@ -78,6 +79,7 @@ pub(crate) async fn dispatch(cli: Cli, no_color: bool) -> Outcome {
         Command::Note(args) => note::run(args, &context).await,
         Command::Audit(command) => audit::run(command, &context).await,
         Command::Replay(args) => replay::run(&args, &context),
+        Command::Bench(args) => bench::run(args, &context).await,
         Command::Schema(args) => schema::run(&args, &context),
         Command::Completions(args) => completions::run(&args),
     }
