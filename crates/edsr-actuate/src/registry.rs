@@ -26,7 +26,8 @@ use crate::notify::Webhook;
 pub struct Limits {
     /// Calls that run at the same time; at least one.
     pub running_max: usize,
-    /// Calls that wait for their turn; one more is refused.
+    /// Calls that wait for their turn; one more is refused. By default more than the engine lets run at once, so that a
+    /// storm of runs waits and fails no step.
     pub waiting_max: usize,
 }
 
@@ -34,7 +35,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             running_max: 16,
-            waiting_max: 256,
+            waiting_max: 1_024,
         }
     }
 }

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use edsr_engine::bundle::Bundle;
 use edsr_engine::drive::{Broken, Past as _, Refolded, Unfit, refold};
-use edsr_journal::JournalReader;
 use edsr_journal::merkle::{CompactRange, leaf_hash};
 use edsr_journal::port::READ_MAX;
+use edsr_journal::{JournalError, JournalReader};
 use edsr_model::{Digest, Draft, Lsn, Seq};
 use serde_json::Value;
 
@@ -19,11 +19,11 @@ use crate::start::StartError;
 /// What a replay came to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Replayed {
-    /// The snapshot it began from; none is the beginning of both logs.
+    /// The snapshot it began from; none is the beginning of both logs. Not known where it differs.
     pub from: Option<(Lsn, Seq)>,
-    /// Events that were folded.
+    /// Events that were folded; 0 where it differs.
     pub events: u64,
-    /// Entries that were held against what was derived.
+    /// Entries that were held against what was derived; 0 where it differs.
     pub entries: u64,
     /// The last event and the last entry on record.
     pub end: (Lsn, Seq),
@@ -77,14 +77,10 @@ impl Difference {
 /// [`StartError`] when something cannot be read. That the record does not fit is no error but the answer.
 pub fn replay(past: &Kept<'_>, head: Seq) -> Result<Replayed, StartError> {
     let empty = Arc::new(Bundle::empty().map_err(StartError::Schema)?);
-    let root = root(past.journal)?;
+    let root = root(past.journal, head)?;
     let (from, events, entries, end_state) = match refold(past, &empty, head) {
         Ok(refolded) => same(refolded)?,
-        Err(Unfit::Broken(broken)) => {
-            let difference = difference(broken);
-            let before = difference.seq.0.saturating_sub(1);
-            (None, 0, before, EndState::Differs(difference))
-        }
+        Err(Unfit::Broken(broken)) => (None, 0, 0, EndState::Differs(difference(broken))),
         Err(unfit) => return Err(unfit.into()),
     };
     Ok(Replayed {
@@ -128,20 +124,27 @@ fn difference(broken: Broken) -> Difference {
     }
 }
 
-/// The root of the tree over every entry (RFC 6962), as a checkpoint of the whole would state it.
-fn root(journal: &dyn JournalReader) -> Result<Digest, StartError> {
+/// The root of the tree over every entry (RFC 6962), as a checkpoint of the whole would state it. Each entry has to follow
+/// the one before, up to `head`.
+fn root(journal: &dyn JournalReader, head: Seq) -> Result<Digest, StartError> {
     let mut tree = CompactRange::default();
-    let mut next = Seq(1);
-    loop {
+    let (mut next, mut prev) = (Seq(1), Digest::default());
+    while next <= head {
         let page = journal.read(next, READ_MAX)?;
-        let Some(last) = page.last() else {
-            return Ok(tree.root());
-        };
-        next = last.draft.seq.next();
+        if page.is_empty() {
+            return Err(StartError::Short { next, head });
+        }
         for entry in &page {
+            if entry.prev != prev {
+                let reason = "it does not follow the one before".to_owned();
+                let seq = entry.draft.seq;
+                return Err(JournalError::Damaged { seq, reason }.into());
+            }
             tree.push(leaf_hash(&entry.hash.0), |_| {});
+            (next, prev) = (entry.draft.seq.next(), entry.hash);
         }
     }
+    Ok(tree.root())
 }
 
 /// Collects what differs between two JSON values, by path.

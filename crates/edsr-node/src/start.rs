@@ -84,6 +84,16 @@ pub enum StartError {
     /// The journal does not follow from the events.
     #[error("{0}; run `edsr audit verify` to see whether the record was changed")]
     Broken(#[from] Broken),
+    /// The journal ends before its head.
+    #[error(
+        "the journal ends before entry {next}, and its head is {head}; run `edsr audit verify`"
+    )]
+    Short {
+        /// The first entry that is missing.
+        next: Seq,
+        /// The last entry, as the head says.
+        head: Seq,
+    },
     /// Events that are needed are gone.
     #[error(
         "no snapshot can be used and the event log begins at {first}, so the state cannot be folded again; restore a snapshot or the older segments"
@@ -114,6 +124,7 @@ impl From<Unfit<Self>> for StartError {
             Unfit::Unreadable(error) => error,
             Unfit::Broken(broken) => Self::Broken(broken),
             Unfit::TooLate { first } => Self::TooLate { first },
+            Unfit::Short { next, head } => Self::Short { next, head },
         }
     }
 }

@@ -192,9 +192,11 @@ fn a_recorded_past_folds_to_the_same_on_any_number_of_threads_and_from_any_snaps
     assert!(snapshots.len() >= SNAPSHOTS, "{}", snapshots.len());
     let step = snapshots.len() / SNAPSHOTS;
     for snapshot in snapshots.iter().step_by(step) {
-        let replayed = golden.replay(2, Some(snapshot));
-        assert_eq!(replayed.from, Some((snapshot.lsn, snapshot.seq)));
-        assert_eq!(summary(&replayed), expected, "from entry {}", snapshot.seq);
+        for threads in [1, 8] {
+            let replayed = golden.replay(threads, Some(snapshot));
+            assert_eq!(replayed.from, Some((snapshot.lsn, snapshot.seq)));
+            assert_eq!(summary(&replayed), expected, "from entry {}", snapshot.seq);
+        }
     }
 }
 

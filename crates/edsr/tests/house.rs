@@ -46,6 +46,20 @@ const ARROWS: &[(&str, &[&str], &[&str])] = &[
         ],
         &[],
     ),
+    // Feeds every parser; nothing of it is shipped.
+    (
+        "edsr-fuzz",
+        &[
+            "edsr-bundle",
+            "edsr-engine",
+            "edsr-journal",
+            "edsr-log",
+            "edsr-model",
+            "edsr-sim",
+            "edsr-source",
+        ],
+        &[],
+    ),
     // Its tests put a node of their own together, from the two logs in memory.
     (
         "edsr-server",

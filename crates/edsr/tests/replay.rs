@@ -166,6 +166,26 @@ fn a_record_that_was_rewritten_with_the_key_does_not_follow() {
 }
 
 #[test]
+fn a_journal_that_lost_its_end_is_not_the_same() {
+    let place = past();
+    let journal = rusqlite::Connection::open(place.data_dir().join("journal.db")).unwrap();
+    let gone = journal
+        .execute(
+            "DELETE FROM entry WHERE seq > (SELECT max(seq) FROM entry) - 3",
+            [],
+        )
+        .unwrap();
+    assert_eq!(gone, 3);
+    drop(journal);
+    for from in ["first", "oldest", "newest"] {
+        let output = replay(&place, &place.data_dir(), &["--from", from]);
+        assert_eq!(output.status.code(), Some(7), "{from}");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(said.contains("the journal ends before entry"), "{said}");
+    }
+}
+
+#[test]
 fn a_bundle_that_is_not_what_its_name_says_cannot_be_replayed() {
     let place = past();
     let folder = place.data_dir().join("bundles");

@@ -71,6 +71,16 @@ pub enum Unfit<E> {
     /// The journal does not follow from the events.
     #[error(transparent)]
     Broken(#[from] Broken),
+    /// The journal ends before its head.
+    #[error(
+        "the journal ends before entry {next}, and its head is {head}; run `edsr audit verify`"
+    )]
+    Short {
+        /// The first entry that is missing.
+        next: Seq,
+        /// The last entry, as the head says.
+        head: Seq,
+    },
     /// Events that are needed are gone.
     #[error("no snapshot can be used and the event log begins at {first}")]
     TooLate {
@@ -111,9 +121,12 @@ pub fn refold<P: Past>(
     let mut recovery = Recovery::new(engine, head);
     let mut events = 0;
     loop {
-        let rules = Arc::clone(recovery.engine_mut().bundle());
+        // What was stated before the page may put another bundle into force.
+        let wanted = recovery.wants();
+        give_entries(past, &mut recovery, wanted)?;
+        let rules = recovery.rules();
         let page = past
-            .records(recovery.wants(), Some(&rules))
+            .records(wanted, Some(&rules))
             .map_err(Unfit::Unreadable)?;
         if page.is_empty() {
             break;
@@ -192,8 +205,10 @@ fn give_entries<P: Past>(
     while let Some(from) = recovery.wants_entries(lsn) {
         let page = past.entries(from).map_err(Unfit::Unreadable)?;
         if page.is_empty() {
-            // The journal is shorter than its head says: nothing more can be given.
-            return Ok(());
+            return Err(Unfit::Short {
+                next: from,
+                head: recovery.head(),
+            });
         }
         for entry in &page {
             if let Fact::BundleActivated { bundle, .. } = &entry.draft.fact {

@@ -4,10 +4,12 @@
 //! is new. Calls whose intents are in the journal are never handed out here, so recovering cannot act twice.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use edsr_model::{Draft, Entry, Fact, Lsn, Seq};
 
 use super::past::Told;
+use crate::bundle::Bundle;
 use crate::engine::{Engine, Input, Output};
 
 /// The journal says something else than what follows from the events.
@@ -106,6 +108,30 @@ impl Recovery {
         let stated = page.iter().filter(|entry| entry.draft.fact.is_stated());
         self.stated.extend(stated.map(|entry| entry.draft.clone()));
         self.expected.extend(page);
+    }
+
+    /// The last entry of the journal.
+    #[must_use]
+    pub const fn head(&self) -> Seq {
+        self.head
+    }
+
+    /// The bundle that will be in force at the next event, as far as entries were given.
+    #[must_use]
+    pub fn rules(&self) -> Arc<Bundle> {
+        let wants = self.wants();
+        let stated = self.stated.iter();
+        let activated =
+            stated
+                .take_while(|draft| draft.lsn < wants)
+                .filter_map(|draft| match &draft.fact {
+                    Fact::BundleActivated { bundle, .. } => Some(*bundle),
+                    _ => None,
+                });
+        match activated.last() {
+            Some(hash) => self.engine.bundle_of(hash),
+            None => Arc::clone(self.engine.bundle()),
+        }
     }
 
     /// The engine, to make bundles known to it.

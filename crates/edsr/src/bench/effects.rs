@@ -23,7 +23,7 @@ const SUCCEEDED: &str = "edsr_executions_ended_total{name=\"succeeded\"}";
 const ASK_EVERY: Duration = Duration::from_millis(2);
 /// How long a run may take to end before something is wrong.
 const END_MAX: Duration = Duration::from_secs(60);
-/// Playbooks at once: what the node's bound on calls (16 under way, 256 waiting) lets through without a refusal.
+/// Playbooks at once; the engine lets 1,000 runs be under way.
 const AT_ONCE: u64 = 256;
 /// Playbooks at once where each step is a call that takes a while.
 const AT_ONCE_HTTP: u64 = 128;

@@ -119,12 +119,12 @@ fn tell(out: &Out, replayed: &Replayed) -> Result<(), Stop> {
             out.line(format!(
                 "{word} {} folded {from}, {} compared",
                 count(replayed.events, "event"),
-                count(replayed.entries, "entry")
+                entries(replayed.entries)
             ))?;
             if *unwritten > 0 {
                 out.line(format!(
                     "{} more would follow; the node died before they were written",
-                    count(*unwritten, "entry")
+                    entries(*unwritten)
                 ))?;
             }
             out.line(format!("state  {state}"))?;
@@ -136,6 +136,13 @@ fn tell(out: &Out, replayed: &Replayed) -> Result<(), Stop> {
         "root   {} (events to {lsn}, entries to {seq})",
         replayed.root
     ))
+}
+
+fn entries(number: u64) -> String {
+    match number {
+        1 => "1 entry".to_owned(),
+        many => format!("{many} entries"),
+    }
 }
 
 fn tell_difference(out: &Out, difference: &Difference) -> Result<(), Stop> {
@@ -170,16 +177,20 @@ fn tell_difference(out: &Out, difference: &Difference) -> Result<(), Stop> {
 
 fn document(replayed: &Replayed) -> Value {
     let mut document = json!({
-        "from": replayed.from.map(|(lsn, seq)| json!({"lsn": lsn, "seq": seq})),
-        "events": replayed.events,
-        "entries": replayed.entries,
         "lsn": replayed.end.0,
         "seq": replayed.end.1,
         "root": replayed.root,
     });
     let rest = match &replayed.end_state {
         EndState::Same { state, unwritten } => {
-            json!({"same": true, "state": state, "unwritten": unwritten})
+            json!({
+                "same": true,
+                "from": replayed.from.map(|(lsn, seq)| json!({"lsn": lsn, "seq": seq})),
+                "events": replayed.events,
+                "entries": replayed.entries,
+                "state": state,
+                "unwritten": unwritten,
+            })
         }
         EndState::Differs(difference) => json!({"same": false, "difference": {
             "seq": difference.seq,
