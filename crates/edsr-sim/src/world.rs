@@ -146,7 +146,7 @@ impl World {
     pub fn be_lenient(&mut self) {
         self.lenient = true;
         self.snapshot_every = SnapshotEvery {
-            events: 12,
+            events: 6,
             time: Duration::from_secs(20),
         };
     }

@@ -60,8 +60,8 @@ impl Draw {
             let (log, journal) = (self.dice.below(300), self.dice.below(300));
             let _ = writeln!(text, "0s slow log={log}ms journal={journal}ms");
         }
-        if self.dice.one_in(3) {
-            text += "0s retain 4096\n";
+        if self.dice.one_in(2) {
+            text += "0s retain 2048\n";
         }
         let mut millis = 0;
         for _ in 0..20 + self.dice.below(40) {

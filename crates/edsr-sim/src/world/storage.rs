@@ -21,7 +21,7 @@ const SNAPSHOTS_KEPT: usize = 3;
 const IDENTITY: u64 = 0x5eed;
 
 /// Small, so that a story of some dozen events fills several segments.
-const SEGMENT_BYTES: u64 = 8 * 1024;
+const SEGMENT_BYTES: u64 = 2 * 1024;
 
 #[derive(Debug)]
 pub(super) struct Storage {
