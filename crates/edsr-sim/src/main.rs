@@ -76,6 +76,7 @@ fn run() -> Result<bool, String> {
         println!("{text}");
         return tell_one(&kit, &text, asked.transcript, Some(seed));
     }
+    campaign::known(&kit).map_err(|violation| violation.to_string())?;
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let seeds = asked.from..asked.from + asked.seeds.unwrap_or(5000);
     let report = campaign::run(&kit, seeds, asked.threads.unwrap_or(threads));

@@ -2,11 +2,17 @@
 //! `cargo run --release -p edsr-sim -- --seeds 100000`.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use edsr_sim::campaign::{draw, kit, run, shrink, tell_twice};
+use edsr_sim::campaign::{draw, kit, known, run, shrink, tell_twice};
 
 /// How many seeds; the variable sets another number.
 const SEEDS: u64 = 150;
 const SEEDS_VARIABLE: &str = "EDSR_SIM_SEEDS";
+
+#[test]
+fn known_seeds_come_to_the_same_in_every_build() {
+    // The campaign of CI holds the same against optimised code.
+    known(&kit().unwrap()).unwrap();
+}
 
 #[test]
 fn nothing_that_must_hold_is_broken_by_any_seed() {

@@ -144,7 +144,7 @@ impl World {
             .flatten()
             .filter(|stored| stored.lsn < floor)
         {
-            if let Some(event) = serde_json::from_slice::<Event>(&stored.payload).ok() {
+            if let Ok(event) = serde_json::from_slice::<Event>(&stored.payload) {
                 self.outside.may_go(event.id);
             }
         }
