@@ -1,9 +1,5 @@
 //! The program that libFuzzer drives; the variable `EDSR_FUZZ_TARGET` names the target.
 #![no_main]
-#![allow(
-    unsafe_code,
-    reason = "the macro makes a function that C calls by its name"
-)]
 
 use std::sync::LazyLock;
 
