@@ -41,6 +41,9 @@ use serde_json::{Map, Value};
 
 use crate::point::Point;
 
+/// The most events one line tells of.
+const TIMES_MAX: u32 = 10_000;
+
 /// What happens when.
 #[derive(Debug, Clone, Default)]
 pub struct Story {
@@ -201,6 +204,9 @@ fn events(at: Duration, words: &[&str]) -> Result<Vec<(Duration, What)>, String>
             .strip_prefix('x')
             .and_then(|number| number.parse().ok())
         {
+            if number > TIMES_MAX {
+                return Err(format!("x{number}: at most x{TIMES_MAX}"));
+            }
             times = number;
             continue;
         }

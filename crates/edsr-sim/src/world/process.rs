@@ -117,6 +117,7 @@ impl Process {
     pub(super) fn log_failed(&mut self, reason: &str) {
         self.log_dead = true;
         self.to_log.clear();
+        self.log_due = None;
         self.desk.log_failed(reason);
     }
 
@@ -124,6 +125,7 @@ impl Process {
     pub(super) fn journal_failed(&mut self, reason: &str) {
         self.journal_dead = true;
         self.to_journal.clear();
+        self.journal_due = None;
         self.desk.journal_failed(reason);
     }
 
