@@ -8,9 +8,9 @@ use edsr_engine::desk::Command;
 use edsr_journal::chain::entry_hash;
 use edsr_journal::merkle::{CompactRange, leaf_hash};
 use edsr_model::{
-    Actor, AttemptId, BundleHash, DecisionId, DetectionId, Digest, EffectRequest, Entry,
-    ExecutionId, ExecutionStatus, Fact, Lsn, Outcome, Pause, PauseId, PauseScope, Plan, PlanHash,
-    Seq, StepRole, TargetRef, Timestamp, Verdict,
+    Actor, AttemptId, BundleHash, DecisionId, DetectionId, Digest, EffectClass, EffectRequest,
+    Entry, ExecutionId, ExecutionStatus, Fact, Lsn, Outcome, Pause, PauseId, PauseScope, Plan,
+    PlanHash, Seq, StepRole, TargetRef, Timestamp, Verdict,
 };
 
 use crate::invariant::{Invariant, Violation};
@@ -184,7 +184,9 @@ impl Watch {
     /// A plain call that may have happened must not be intended again.
     fn intended(&self, request: &EffectRequest) -> Result<(), Violation> {
         let attempt = &request.attempt;
-        if request.class.may_repeat() || attempt.role == StepRole::Probe || attempt.attempt == 1 {
+        // Not by what the engine would say of the class: that is under test.
+        let plain = matches!(request.class, EffectClass::Plain);
+        if !plain || attempt.role == StepRole::Probe || attempt.attempt == 1 {
             return Ok(());
         }
         let before = AttemptId {
