@@ -3,12 +3,14 @@
 //! Nothing permits, nothing happens; any `forbid` wins; a policy that fails while it is judged is reported and
 //! counts as a refusal, so that an error never widens what is allowed.
 
+mod bounds;
 mod request;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
+pub use bounds::{NESTING_MAX, OPERATORS_MAX};
 use cedar_policy::{
     Authorizer, Decision as Answer, Entities, PolicyId, PolicySet, Request, Schema, ValidationMode,
     Validator,
@@ -16,6 +18,9 @@ use cedar_policy::{
 use edsr_model::{Risk, Severity, TargetRef};
 use miette::Diagnostic;
 use request::{context, principal, resource, uid};
+
+/// Cedar's parser and validator recurse with large frames; within the bounds they need no more than this.
+const COMPILE_STACK_BYTES: usize = 256 * 1024 * 1024;
 
 /// What policies may speak about. Policies are checked against this at load.
 pub const SCHEMA: &str = include_str!("policy.cedarschema");
@@ -142,11 +147,23 @@ impl fmt::Debug for Policies {
 }
 
 impl Policies {
-    /// Compiles policy files, given as (name, text). A policy's id is its `@id` annotation, else `file#n`.
+    /// Compiles policy files, given as (name, text). A policy's id is its `@id` annotation, else `file#n`. Policies that
+    /// go deeper than [`NESTING_MAX`] and [`OPERATORS_MAX`] are refused before Cedar sees any of them.
     ///
     /// # Errors
     /// Every syntax error, every policy that does not fit the schema, every id used twice.
     pub fn compile(files: &[(String, String)]) -> Result<Self, Vec<PolicyError>> {
+        let deep = files
+            .iter()
+            .filter_map(|(file, text)| bounds::too_deep(file, text));
+        let deep: Vec<_> = deep.collect();
+        if !deep.is_empty() {
+            return Err(deep);
+        }
+        stacker::grow(COMPILE_STACK_BYTES, || Self::compile_bounded(files))
+    }
+
+    fn compile_bounded(files: &[(String, String)]) -> Result<Self, Vec<PolicyError>> {
         let schema = schema()?;
         let mut set = PolicySet::new();
         let mut origin = BTreeMap::new();

@@ -141,7 +141,7 @@ pub const KNOWN: &[(u64, &str)] = &[
     ),
     (
         3,
-        "906aed0bc94c5acff8befbe68dbf1043a72774e1f4147cc930ef97b25001fb86",
+        "71ed6dcd867cfd8ab063d8d3dcd831b0dbb1636b1143cb5b90bb5485b90cd050",
     ),
 ];
 

@@ -68,6 +68,10 @@ impl Draw {
             millis += self.dice.below(self.gap);
             let what = self.line();
             let _ = writeln!(text, "{millis}ms {what}");
+            if what.contains(" down=") && self.dice.one_in(3) {
+                // Somebody finds it dead, and wants it to do nothing when it comes back.
+                let _ = writeln!(text, "{}ms pause file", millis + 1 + self.dice.below(100));
+            }
         }
         text
     }
