@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use edsr_engine::bundle::{Detector, Kind, MatchSpec, PLAN_VARS};
-use edsr_engine::expr::{EVENT_VARS, Expr};
+use edsr_expr::{EVENT_VARS, Expr};
 use edsr_model::{Digest, Severity};
 
 use crate::envelope::Envelope;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use edsr_engine::expr::closest;
+use edsr_expr::closest;
 use edsr_model::TargetRef;
 use serde_json::{Value, json};
 

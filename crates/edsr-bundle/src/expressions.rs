@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use edsr_engine::expr::{Expr, ExprError, closest};
 use edsr_engine::template::{Segment, Template};
+use edsr_expr::{Expr, ExprError, closest};
 use serde_json::Value;
 
 use crate::problem::Code;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use edsr_engine::expr::closest;
+use edsr_expr::closest;
 
 use crate::detector::Link;
 use crate::envelope::Kind;

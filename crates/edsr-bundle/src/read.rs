@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::time::Duration;
 
-use edsr_engine::expr::closest;
+use edsr_expr::closest;
 
 use crate::files::SourceFile;
 use crate::problem::{Code, Problem};

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use edsr_engine::expr::closest;
+use edsr_expr::closest;
 use edsr_model::parse_duration;
 use serde_json::{Number, Value};
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use edsr_engine::bundle::{Call, PLAYBOOK_VARS, Retry, Step};
-use edsr_engine::expr::closest;
+use edsr_expr::closest;
 use edsr_model::{EffectClass, format_duration, parse_duration};
 use serde_json::{Map, Value};
 

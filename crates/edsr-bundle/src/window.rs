@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use edsr_engine::bundle::{AbsentSpec, CountSpec, RatioSpec, Threshold};
-use edsr_engine::expr::{EVENT_VARS, Expr};
+use edsr_expr::{EVENT_VARS, Expr};
 use edsr_model::{Key, Scalar as Part};
 
 use crate::problem::Code;

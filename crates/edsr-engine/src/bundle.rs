@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use edsr_model::{Autonomy, BundleHash, Digest, EffectClass, Key, Risk, Severity, TargetRef};
 
-use crate::expr::Expr;
 use crate::policy::{Policies, Target};
 use crate::template::Template;
+use edsr_expr::Expr;
 
 /// Everything that is in force at one place of the event log.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ pub struct Detector {
     pub owner: String,
     /// Digest over its document; its state survives a change of the bundle while this stays the same.
     pub hash: Digest,
-    /// Which events concern it; all where there is none. Reads [`EVENT_VARS`](crate::expr::EVENT_VARS).
+    /// Which events concern it; all where there is none. Reads [`EVENT_VARS`](edsr_expr::EVENT_VARS).
     pub on: Option<Expr>,
     /// One state machine per value of these, by the name they have in the key.
     pub by: Vec<(String, Expr)>,

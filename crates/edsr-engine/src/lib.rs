@@ -20,7 +20,7 @@ mod detect;
 pub mod drive;
 mod engine;
 mod execute;
-pub mod expr;
+
 mod judge;
 pub mod policy;
 mod respond;

@@ -14,8 +14,8 @@ use crate::bundle::Detector;
 use crate::decide::{detection_value, make_plan};
 use crate::detect::{EventContext, Signal, Turn};
 use crate::engine::Engine;
-use crate::expr::Scope;
 use crate::state::{OpenDetection, OpenIncident, Waiting, group_of_target};
+use edsr_expr::Scope;
 
 impl Engine {
     pub(crate) fn signal(&mut self, signal: Signal, cause: Cause) {

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::expr::{EvalError, Expr, ExprError, Vars};
+use edsr_expr::{EvalError, Expr, ExprError, Vars};
 
 /// A JSON value whose strings may hold `${expression}`.
 ///
@@ -280,7 +280,7 @@ fn render_text(segments: &[Segment], vars: &dyn Vars) -> Result<String, EvalErro
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::expr::Scope;
+    use edsr_expr::Scope;
     use serde_json::json;
 
     fn check(template: Value, expected: Result<Value, &str>) {

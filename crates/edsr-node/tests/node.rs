@@ -9,7 +9,7 @@ use bytes::Bytes;
 use edsr_actuate::Settings as ActuateSettings;
 use edsr_engine::admit::DedupeSettings;
 use edsr_engine::bundle::{Bundle, Detector, Kind, MatchSpec};
-use edsr_engine::expr::{EVENT_VARS, Expr};
+use edsr_expr::{EVENT_VARS, Expr};
 use edsr_journal::MemoryJournal;
 use edsr_log::{EventLog, Fault, FileLog, FileLogSettings, MemDisk, MemoryLog, Retention};
 use edsr_model::{Actor, Digest, PauseScope, Severity};

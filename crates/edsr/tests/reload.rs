@@ -77,6 +77,18 @@ fn an_edit_comes_into_force_and_a_broken_one_does_not() {
     assert_eq!(text(&node.status(), "/bundle"), new);
     node.event("after", "kept", &json!({})).is(202);
 
+    // A policy that would run the parser out of stack is refused as well, and ends nothing.
+    place.write("detectors/all.yaml", &detectors("2"));
+    let deep = "(".repeat(5_000) + "true" + &")".repeat(5_000);
+    let deep = format!("permit (principal, action, resource) when {{ {deep} }};");
+    place.write("policies/deep.cedar", &deep);
+    let problems = wait_for("the deep policy", || {
+        let status = node.status();
+        Some(text(&status, "/bundle_problems").to_owned()).filter(|text| text.contains("deep"))
+    });
+    assert!(problems.contains("brackets"), "{problems}");
+    std::fs::remove_file(place.ops().join("policies/deep.cedar")).unwrap();
+
     // Mended, back to what it was at first.
     place.write("detectors/all.yaml", &detectors("100"));
     wait_for("the mended bundle", || {

@@ -9,8 +9,8 @@ use edsr_model::{
 use serde_json::{Value, json};
 
 use crate::bundle::Playbook;
-use crate::expr::Scope;
 use crate::template::is_bounded;
+use edsr_expr::Scope;
 
 /// A detection as expressions see it.
 pub(crate) fn detection_value(detection: &Detection) -> Value {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::look::Seen;
 use super::reading::Reading;
 use crate::bundle::AbsentSpec;
-use crate::expr::{EvalError, Vars};
+use edsr_expr::{EvalError, Vars};
 
 /// Whether an event is what is expected, and whether it begins a wait. Where one of the two reads a field that the
 /// event does not have, the other one decides.

@@ -10,7 +10,7 @@ use super::look::Seen;
 use super::reading::Reading;
 use super::window::{Grid, Tally};
 use crate::bundle::{CountSpec, Threshold};
-use crate::expr::{EvalError, Vars};
+use edsr_expr::{EvalError, Vars};
 
 /// The most distinct values one window remembers. At the bound the count stays there: it is at least that many.
 pub const DISTINCT_MAX: usize = 10_000;

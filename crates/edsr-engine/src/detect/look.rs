@@ -7,7 +7,7 @@ use edsr_model::{BundleHash, Event, Key, Scalar};
 
 use super::{absent, count, matching, ratio};
 use crate::bundle::{Bundle, Detector, Kind};
-use crate::expr::EventVars;
+use edsr_expr::EventVars;
 
 /// The longest text that can be a part of a key, in bytes; an event with a longer one counts as an error.
 pub const KEY_BYTES_MAX: usize = 1024;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::look::Seen;
 use super::reading::Reading;
 use crate::bundle::MatchSpec;
-use crate::expr::{EvalError, Vars};
+use edsr_expr::{EvalError, Vars};
 
 /// What an event says.
 pub(super) fn see(spec: &MatchSpec, vars: &dyn Vars) -> Result<Seen, EvalError> {

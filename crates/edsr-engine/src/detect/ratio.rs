@@ -8,7 +8,7 @@ use super::look::Seen;
 use super::reading::Reading;
 use super::window::{Grid, Tally};
 use crate::bundle::RatioSpec;
-use crate::expr::{EvalError, Vars};
+use edsr_expr::{EvalError, Vars};
 
 /// Whether an event is in the numerator.
 pub(super) fn see(spec: &RatioSpec, vars: &dyn Vars) -> Result<Seen, EvalError> {

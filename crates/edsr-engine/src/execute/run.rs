@@ -10,8 +10,8 @@ use super::{Execution, InFlight, UNKNOWN_REPEATS_MAX, backoff, index};
 use crate::bundle::{Call, Playbook};
 use crate::decide::{covers, detection_value};
 use crate::engine::Engine;
-use crate::expr::Scope;
 use crate::template::is_bounded;
+use edsr_expr::Scope;
 
 impl Engine {
     /// Begins a run of `plan`.

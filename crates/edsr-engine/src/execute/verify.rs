@@ -3,7 +3,7 @@
 use edsr_model::{Cause, ExecutionId, ExecutionStatus, Fact, format_duration};
 
 use crate::engine::Engine;
-use crate::expr::EvalError;
+use edsr_expr::EvalError;
 
 impl Engine {
     /// All steps are done; now watch for proof.

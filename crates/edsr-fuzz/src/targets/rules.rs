@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use edsr_engine::expr::{EVENT_VARS, EventVars, Expr};
 use edsr_engine::policy::Policies;
 use edsr_engine::template::Template;
+use edsr_expr::{EVENT_VARS, EventVars, Expr};
 use edsr_model::{Data, Event};
 use serde_json::{Value, json};
 

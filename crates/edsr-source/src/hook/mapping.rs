@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use cel::Context;
+use edsr_expr::{context, to_cel, to_map};
 use edsr_model::event::is_attribute_name;
 use edsr_model::{Data, Digest, Event, Scalar, Timestamp};
 use http::HeaderMap;
 use serde_json::Value;
 
-use super::expr::{Expr, context};
-use super::value::{Room, object, to_cel, to_json};
+use super::expr::Expr;
+use super::value::{Room, to_json};
 use crate::attributes::{CORE, OWN_PREFIX};
 use crate::cloudevents::{Parsed, checked, within};
 use crate::error::{Item, Kind, ParseError, Refusal};
@@ -364,7 +365,7 @@ fn shown(headers: &HeaderMap) -> cel::Value {
     let names = headers
         .keys()
         .filter(|name| !SECRET_WORDS.iter().any(|word| name.as_str().contains(word)));
-    object(names.filter_map(|name| {
+    to_map(names.filter_map(|name| {
         let values: Result<Vec<_>, _> = headers
             .get_all(name)
             .iter()

@@ -1,8 +1,5 @@
-//! JSON to CEL and back, and how much room the events of one webhook body may take.
+//! CEL to JSON, and how much room the events of one webhook body may take.
 
-use std::sync::Arc;
-
-use cel::objects::{Key, Map as CelMap};
 use edsr_model::{Data, Event};
 use serde_json::{Map, Number, Value};
 
@@ -64,31 +61,6 @@ impl Room {
     }
 }
 
-/// JSON as CEL: whole numbers are `int` where they fit, else `uint`, and all others `double`.
-pub(crate) fn to_cel(value: &Value) -> cel::Value {
-    match value {
-        Value::Null => cel::Value::Null,
-        Value::Bool(flag) => cel::Value::Bool(*flag),
-        Value::Number(number) => number
-            .as_i64()
-            .map(cel::Value::Int)
-            .or_else(|| number.as_u64().map(cel::Value::UInt))
-            .unwrap_or_else(|| cel::Value::Float(number.as_f64().unwrap_or(f64::NAN))),
-        Value::String(text) => cel::Value::String(Arc::new(text.clone())),
-        Value::Array(items) => cel::Value::List(Arc::new(items.iter().map(to_cel).collect())),
-        Value::Object(map) => object(map.iter().map(|(key, value)| (key.clone(), to_cel(value)))),
-    }
-}
-
-/// A CEL map with text for keys.
-pub(crate) fn object(entries: impl Iterator<Item = (String, cel::Value)>) -> cel::Value {
-    #[allow(clippy::disallowed_types, reason = "CEL takes its maps so")]
-    let map: std::collections::HashMap<Key, cel::Value> = entries
-        .map(|(key, value)| (Key::String(Arc::new(key)), value))
-        .collect();
-    cel::Value::Map(CelMap { map: Arc::new(map) })
-}
-
 /// CEL as JSON of at most `bytes`. Values share their parts until they are written out here, so that this is the place
 /// where a short expression over a long body could become very long.
 pub(crate) fn to_json(value: &cel::Value, bytes: &mut usize) -> Result<Value, String> {
@@ -128,13 +100,15 @@ pub(crate) fn to_json(value: &cel::Value, bytes: &mut usize) -> Result<Value, St
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use edsr_expr::{to_cel, to_map};
     use serde_json::json;
+
+    use super::*;
 
     #[test]
     fn a_map_is_written_in_order() {
         let keys = ["z", "m", "a", "q", "b"].map(|key| (key.to_owned(), cel::Value::Null));
-        let value = to_json(&object(keys.into_iter()), &mut 1000).unwrap();
+        let value = to_json(&to_map(keys.into_iter()), &mut 1000).unwrap();
         assert_eq!(
             value.to_string(),
             r#"{"a":null,"b":null,"m":null,"q":null,"z":null}"#

@@ -189,7 +189,7 @@ fn mistakes_are_found_when_it_is_compiled_all_of_them() {
         subject: Some("body\n  .".into()),
         time: Some("now()".into()),
         id: Some("bdy.id".into()),
-        source: Some("lists.range(body.n)".into()),
+        source: Some("body.n.matches(body.p)".into()),
         extensions: ["Upper", "type", "edsrvia", "a-b"]
             .map(|name| (name.into(), "1".into()))
             .into(),
@@ -204,7 +204,7 @@ fn mistakes_are_found_when_it_is_compiled_all_of_them() {
         ("subject", Some(9)),
         ("time", Some(4)),
         ("id", Some(1)),
-        ("source", Some(12)),
+        ("source", Some(15)),
         ("data", Some(20)),
     ] {
         assert!(found.contains(&place), "{place:?} {errors:?}");
@@ -216,7 +216,7 @@ fn mistakes_are_found_when_it_is_compiled_all_of_them() {
             "{name}: {errors:?}"
         );
     }
-    let long = spec_of_length(super::super::expr::EXPR_BYTES_MAX + 1);
+    let long = spec_of_length(edsr_expr::EXPR_BYTES_MAX + 1);
     assert!(
         Mapping::compile(&long).unwrap_err()[0]
             .message
