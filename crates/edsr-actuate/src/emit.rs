@@ -127,7 +127,7 @@ fn event(args: EmitArgs, request: &EffectRequest) -> Event {
         datacontenttype: args.data.is_some().then(|| "application/json".to_owned()),
         dataschema: None,
         extensions,
-        data: args.data.map_or(Data::None, Data::Json),
+        data: args.data.map_or(Data::None, |data| Data::Json(data.into())),
     }
 }
 

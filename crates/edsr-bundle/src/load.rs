@@ -6,6 +6,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use edsr_engine::Prefilter;
 use edsr_engine::bundle::{Bundle, Detector, Playbook};
 use edsr_engine::policy::{Policies, Target};
 use edsr_model::{Digest, TargetRef};
@@ -189,6 +190,7 @@ fn finish(
     Compiled {
         bundle: Bundle {
             hash: Digest::of_parts(parts),
+            prefilter: Prefilter::of(&found.detectors),
             detectors: found.detectors,
             playbooks: found.playbooks,
             targets: found.targets,

@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use edsr_model::{Autonomy, BundleHash, Digest, EffectClass, Key, Risk, Severity, TargetRef};
 
+use edsr_expr::Expr;
+
+use crate::detect::Prefilter;
 use crate::policy::{Policies, Target};
 use crate::template::Template;
-use edsr_expr::Expr;
 
 /// Everything that is in force at one place of the event log.
 #[derive(Debug)]
@@ -18,6 +20,8 @@ pub struct Bundle {
     pub hash: BundleHash,
     /// What is wrong when.
     pub detectors: Vec<Detector>,
+    /// What the conditions of the detectors cannot do without: [`Prefilter::of`] them.
+    pub prefilter: Prefilter,
     /// How to repair it, by name.
     pub playbooks: BTreeMap<String, Playbook>,
     /// What is known about targets.
@@ -318,6 +322,7 @@ impl Bundle {
         Ok(Self {
             hash: BundleHash::default(),
             detectors: Vec::new(),
+            prefilter: Prefilter::default(),
             playbooks: BTreeMap::new(),
             targets: BTreeMap::new(),
             policies: Policies::compile(&[])?,

@@ -28,7 +28,9 @@ mod state;
 pub mod template;
 
 pub use decide::{EXECUTIONS_MAX, RUNS_MAX, STARTS_MAX};
-pub use detect::{DISTINCT_MAX, DetectorCounters, KEY_BYTES_MAX, Looked, UPDATE_EVERY, look};
+pub use detect::{
+    DISTINCT_MAX, DetectorCounters, KEY_BYTES_MAX, Looked, Prefilter, UPDATE_EVERY, look,
+};
 pub use engine::{CAUSE_MEMORY, CAUSES_MAX, Engine, Input, Output, Refusal};
 pub use execute::{OUTCOME_GRACE, UNKNOWN_REPEATS_MAX};
 pub use judge::{ROUNDS_MAX, WAITING_MAX};

@@ -1,4 +1,8 @@
 //! Policies on a thread with as little stack as those of a node that reload and decide.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot set itself up should end"
+)]
 
 use edsr_engine::policy::{
     NESTING_MAX, OPERATORS_MAX, Policies, PolicyAction, PolicyContext, Principal, Question, Target,

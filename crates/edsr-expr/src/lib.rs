@@ -6,6 +6,8 @@ mod cost;
 mod names;
 mod pattern;
 mod prepare;
+mod read;
+mod required;
 #[cfg(test)]
 mod tests;
 mod vars;
@@ -24,6 +26,7 @@ pub use cost::LOOP_STEPS_MAX;
 pub use names::closest;
 pub use pattern::PATTERN_BYTES_MAX;
 use pattern::Patterns;
+pub use required::Required;
 use vars::Resolver;
 pub use vars::{EVENT_VARS, EventVars, Scope, Vars, to_cel, to_map};
 
@@ -140,6 +143,12 @@ impl Expr {
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// The comparisons without which it cannot be true.
+    #[must_use]
+    pub fn required(&self) -> Vec<Required> {
+        required::required(&self.root.expr)
     }
 
     /// Its value as JSON.

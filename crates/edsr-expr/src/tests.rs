@@ -233,3 +233,39 @@ fn lists_that_are_searched_or_made_are_charged_for() {
         assert!(error.contains("too many elements"), "{text}: {error}");
     }
 }
+
+#[test]
+fn what_is_required_is_what_a_condition_cannot_do_without() {
+    for (text, required) in [
+        ("type == 'a'", &[("type", "a")][..]),
+        (
+            "data.x.y == 'a' && data.n > 1 && 'b' == source",
+            &[("data.x.y", "a"), ("source", "b")],
+        ),
+        (
+            "type == 'a' && (subject == 'b' || id == 'c')",
+            &[("type", "a")],
+        ),
+        ("!(type == 'a')", &[]),
+        ("type == 'a' || true", &[]),
+        (
+            "has(data.x) && data.n == 1 && data['k'] == 'v' && type != 'a'",
+            &[],
+        ),
+        ("data.list.exists(x, x == 'a')", &[]),
+        ("type == 'a' ? true : false", &[]),
+    ] {
+        let found = Expr::compile(text, EVENT_VARS).unwrap().required();
+        let mut found: Vec<_> = found
+            .iter()
+            .map(|one| (one.path.join("."), &*one.text))
+            .collect();
+        let mut required: Vec<_> = required
+            .iter()
+            .map(|(p, t)| ((*p).to_owned(), *t))
+            .collect();
+        found.sort();
+        required.sort();
+        assert_eq!(found, required, "{text}");
+    }
+}

@@ -8,6 +8,8 @@ use cel::context::VariableResolver;
 use edsr_model::{Data, Event};
 use serde_json::Value;
 
+use crate::read;
+
 /// The variables a condition over an event may read.
 pub const EVENT_VARS: &[&str] = &["type", "source", "subject", "id", "time", "data", "ext"];
 
@@ -58,18 +60,20 @@ impl Vars for EventVars<'_> {
             }
             "data" => {
                 let data = self.data.get_or_init(|| match &self.event.data {
-                    Data::Json(value) => boxed(value),
-                    Data::None | Data::Binary(_) => boxed(&Value::Null),
+                    Data::Json(json) => boxed(match json.text() {
+                        Some(text) => read::to_cel(text),
+                        None => to_cel(json.value()),
+                    }),
+                    Data::None | Data::Binary(_) => boxed(cel::Value::Null),
                 });
                 Some(CowVal::Borrowed(data.as_ref()))
             }
             "ext" => {
                 let ext = self.ext.get_or_init(|| {
                     let map = self.event.extensions.iter();
-                    boxed(&Value::Object(
-                        map.map(|(name, value)| (name.clone(), value.to_value()))
-                            .collect(),
-                    ))
+                    boxed(to_map(map.map(|(name, value)| {
+                        (name.clone(), to_cel(&value.to_value()))
+                    })))
                 });
                 Some(CowVal::Borrowed(ext.as_ref()))
             }
@@ -92,7 +96,7 @@ impl Scope {
     /// Adds a variable.
     #[must_use]
     pub fn with(mut self, name: &str, value: &Value) -> Self {
-        self.0.push((name.to_owned(), boxed(value)));
+        self.0.push((name.to_owned(), boxed(to_cel(value))));
         self
     }
 }
@@ -106,9 +110,9 @@ impl Vars for Scope {
     }
 }
 
-fn boxed(value: &Value) -> Box<dyn Val> {
-    // Invariant: `to_cel` makes only values that have a boxed form.
-    let boxed: Result<Box<dyn Val>, _> = to_cel(value).try_into();
+fn boxed(value: cel::Value) -> Box<dyn Val> {
+    // Invariant: what JSON becomes has a boxed form.
+    let boxed: Result<Box<dyn Val>, _> = value.try_into();
     boxed.unwrap_or_else(|_| Box::new(cel::common::types::CelNull))
 }
 

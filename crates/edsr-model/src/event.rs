@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::detection::Scalar;
 use crate::id::Lsn;
+use crate::json::Json;
 use crate::time::Timestamp;
 
 /// One thing that happened, as its source told it.
@@ -40,7 +41,7 @@ pub enum Data {
     #[default]
     None,
     /// A JSON value, or text (a JSON string).
-    Json(Value),
+    Json(Json),
     /// Anything else.
     Binary(Vec<u8>),
 }
@@ -113,23 +114,27 @@ impl Event {
     /// [`EventError`] says which attribute is wrong and how.
     pub fn from_value(value: Value) -> Result<Self, EventError> {
         match value {
-            Value::Object(map) => Self::from_attributes(map),
+            Value::Object(map) => {
+                let mut attributes = Attributes::default();
+                for (name, value) in map {
+                    if name == "data" {
+                        attributes.data(Json::from(value));
+                    } else {
+                        attributes.put(name, value);
+                    }
+                }
+                Self::from_attributes(attributes)
+            }
             other => Err(EventError::NotAnObject(json_type(&other))),
         }
     }
 
-    /// From names and values; of two with the same name the last one counts.
-    fn from_attributes(
-        attributes: impl IntoIterator<Item = (String, Value)>,
-    ) -> Result<Self, EventError> {
-        let mut core = Core::default();
-        let mut others = Vec::new();
-        for (name, value) in attributes {
-            match core.place(&name) {
-                Some(place) => *place = Some(value),
-                None => others.push((name, value)),
-            }
-        }
+    /// From attributes as they were sent.
+    ///
+    /// # Errors
+    /// [`EventError`] says which attribute is wrong and how.
+    pub fn from_attributes(attributes: Attributes) -> Result<Self, EventError> {
+        let Attributes { core, others } = attributes;
         match core.specversion {
             Some(Value::String(version)) if version == "1.0" => {}
             Some(Value::String(version)) => return Err(EventError::SpecVersion(version)),
@@ -194,7 +199,7 @@ impl Event {
         }
         match &self.data {
             Data::None => {}
-            Data::Json(value) => put("data", value.clone()),
+            Data::Json(json) => put("data", json.value().clone()),
             Data::Binary(bytes) => put("data_base64", BASE64_STANDARD.encode(bytes).into()),
         }
         Value::Object(map)
@@ -242,7 +247,7 @@ impl Serialize for Event {
         parts.extend(self.time.map(|time| ("time", Part::Time(time))));
         match &self.data {
             Data::None => {}
-            Data::Json(value) => parts.push(("data", Part::Json(value))),
+            Data::Json(json) => parts.push(("data", Part::Json(json))),
             Data::Binary(bytes) => parts.push(("data_base64", Part::Binary(bytes))),
         }
         // An extension cannot have the name of any other attribute; where one does all the same, the attribute stays.
@@ -262,7 +267,7 @@ enum Part<'e> {
     Text(&'e str),
     Time(Timestamp),
     Extension(&'e Scalar),
-    Json(&'e Value),
+    Json(&'e Json),
     Binary(&'e [u8]),
 }
 
@@ -295,19 +300,63 @@ impl<'de> serde::de::Visitor<'de> for EventVisitor {
     }
 
     fn visit_map<A: serde::de::MapAccess<'de>>(self, mut entries: A) -> Result<Event, A::Error> {
-        let mut attributes = Vec::with_capacity(ATTRIBUTES_USUAL);
-        while let Some(entry) = entries.next_entry::<String, Value>()? {
-            attributes.push(entry);
+        let mut attributes = Attributes::default();
+        while let Some(name) = entries.next_key::<String>()? {
+            if name == "data" {
+                attributes.data(entries.next_value()?);
+            } else {
+                attributes.put(name, entries.next_value()?);
+            }
         }
         Event::from_attributes(attributes).map_err(serde::de::Error::custom)
     }
 }
 
-/// How many attributes an event has, as a rule.
-const ATTRIBUTES_USUAL: usize = 10;
+/// Attributes as they were sent, before anybody has looked whether they make an event. Of two with the same name the last
+/// one counts.
+#[derive(Debug, Default)]
+pub struct Attributes {
+    core: Core,
+    others: Vec<(String, Value)>,
+}
+
+impl Attributes {
+    /// Any attribute but `data`.
+    pub fn put(&mut self, name: String, value: Value) {
+        match self.core.place(&name) {
+            Some(place) => *place = Some(value),
+            None => self.others.push((name, value)),
+        }
+    }
+
+    /// The data.
+    pub fn data(&mut self, data: Json) {
+        self.core.data = Some(data);
+    }
+
+    /// Sets an attribute that the specification names; gives the value back where `name` is not one of them.
+    ///
+    /// # Errors
+    /// The value, where `name` may be that of an extension.
+    pub fn put_known(&mut self, name: &str, value: Value) -> Result<(), Value> {
+        match self.core.place(name) {
+            Some(place) => {
+                *place = Some(value);
+                Ok(())
+            }
+            None => Err(value),
+        }
+    }
+
+    /// The `id`, where it is a text.
+    #[must_use]
+    pub fn id(&self) -> Option<&str> {
+        self.core.id.as_ref().and_then(Value::as_str)
+    }
+}
 
 /// The attributes that the specification names, as they were sent.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Core {
     specversion: Option<Value>,
     id: Option<Value>,
@@ -317,7 +366,7 @@ struct Core {
     time: Option<Value>,
     datacontenttype: Option<Value>,
     dataschema: Option<Value>,
-    data: Option<Value>,
+    data: Option<Json>,
     data_base64: Option<Value>,
 }
 
@@ -333,7 +382,6 @@ impl Core {
             "time" => &mut self.time,
             "datacontenttype" => &mut self.datacontenttype,
             "dataschema" => &mut self.dataschema,
-            "data" => &mut self.data,
             "data_base64" => &mut self.data_base64,
             _ => return None,
         })
@@ -367,15 +415,16 @@ fn extension(name: &str, value: Value) -> Result<Option<Scalar>, EventError> {
     }
 }
 
-fn data(plain: Option<Value>, base64: Option<Value>) -> Result<Data, EventError> {
+fn data(plain: Option<Json>, base64: Option<Value>) -> Result<Data, EventError> {
+    let plain = plain.filter(|json| !json.is_null());
     match (plain, base64) {
-        (None | Some(Value::Null), None | Some(Value::Null)) => Ok(Data::None),
-        (Some(value), None | Some(Value::Null)) => Ok(Data::Json(value)),
-        (None | Some(Value::Null), Some(Value::String(text))) => BASE64_STANDARD
+        (None, None | Some(Value::Null)) => Ok(Data::None),
+        (Some(json), None | Some(Value::Null)) => Ok(Data::Json(json)),
+        (None, Some(Value::String(text))) => BASE64_STANDARD
             .decode(text)
             .map(Data::Binary)
             .map_err(|_| EventError::Base64),
-        (None | Some(Value::Null), Some(_)) => Err(wrong("data_base64", "a string")),
+        (None, Some(_)) => Err(wrong("data_base64", "a string")),
         (Some(_), Some(_)) => Err(EventError::TwoData),
     }
 }

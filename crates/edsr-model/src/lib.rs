@@ -10,6 +10,7 @@ pub mod entry;
 pub mod event;
 pub mod execution;
 pub mod id;
+pub mod json;
 pub mod nesting;
 pub mod plan;
 pub mod time;

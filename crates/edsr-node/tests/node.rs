@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use edsr_actuate::Settings as ActuateSettings;
+use edsr_engine::Prefilter;
 use edsr_engine::admit::DedupeSettings;
 use edsr_engine::bundle::{Bundle, Detector, Kind, MatchSpec};
 use edsr_expr::{EVENT_VARS, Expr};
@@ -71,28 +72,30 @@ impl Fixture {
 
 /// One detector that opens for each `bad` event and never clears by itself.
 fn bundle() -> Bundle {
+    let detectors = vec![Detector {
+        name: "bad".to_owned(),
+        owner: "team".to_owned(),
+        hash: Digest::of(b"the detector"),
+        on: Some(Expr::compile("type == 'bad'", EVENT_VARS).unwrap()),
+        by: vec![(
+            "key".to_owned(),
+            Expr::compile("data.key", EVENT_VARS).unwrap(),
+        )],
+        kind: Kind::Match(MatchSpec {
+            when: Some(Expr::compile("data.firing", EVENT_VARS).unwrap()),
+            clear: None,
+        }),
+        hold_for: Duration::ZERO,
+        keep_for: Duration::ZERO,
+        severity: Severity::Error,
+        respond: Vec::new(),
+        summary: None,
+        keys_max: 100,
+    }];
     Bundle {
         hash: Digest::of(b"the bundle"),
-        detectors: vec![Detector {
-            name: "bad".to_owned(),
-            owner: "team".to_owned(),
-            hash: Digest::of(b"the detector"),
-            on: Some(Expr::compile("type == 'bad'", EVENT_VARS).unwrap()),
-            by: vec![(
-                "key".to_owned(),
-                Expr::compile("data.key", EVENT_VARS).unwrap(),
-            )],
-            kind: Kind::Match(MatchSpec {
-                when: Some(Expr::compile("data.firing", EVENT_VARS).unwrap()),
-                clear: None,
-            }),
-            hold_for: Duration::ZERO,
-            keep_for: Duration::ZERO,
-            severity: Severity::Error,
-            respond: Vec::new(),
-            summary: None,
-            keys_max: 100,
-        }],
+        prefilter: Prefilter::of(&detectors),
+        detectors,
         playbooks: BTreeMap::new(),
         ..Bundle::empty().unwrap()
     }

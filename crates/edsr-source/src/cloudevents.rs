@@ -14,6 +14,7 @@ mod binary;
 mod media;
 
 use edsr_model::Event;
+use edsr_model::event::Attributes;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, SeqAccess, Visitor};
@@ -40,7 +41,7 @@ pub fn parse(headers: &HeaderMap, body: &[u8], limits: &Limits) -> Result<Parsed
         "application/cloudevents+json" => {
             utf8(media.as_ref())?;
             within(body, limits.event_bytes)?;
-            Ok(vec![structured(0, json::read(body, limits)?)])
+            Ok(vec![one(0, body, limits, limits.nodes)?.0])
         }
         "application/cloudevents-batch+json" => {
             utf8(media.as_ref())?;
@@ -63,7 +64,32 @@ pub fn parse(headers: &HeaderMap, body: &[u8], limits: &Limits) -> Result<Parsed
     }
 }
 
-/// One event in its structured form.
+/// One event in its structured form, and how many values it has.
+fn one(
+    index: usize,
+    body: &[u8],
+    limits: &Limits,
+    nodes: usize,
+) -> Result<(Item, usize), JsonError> {
+    let text = json::text(body)?;
+    match json::envelope::read(text, limits, nodes) {
+        Some((attributes, nodes)) => Ok((usual(index, attributes), nodes)),
+        None => {
+            let (value, nodes) = json::read_within(body, limits, nodes)?;
+            Ok((structured(index, value), nodes))
+        }
+    }
+}
+
+fn usual(index: usize, attributes: Attributes) -> Item {
+    let id = attributes.id().map(str::to_owned);
+    let event = Event::from_attributes(attributes);
+    event
+        .map_err(|error| Refusal::event(index, &error).with_id(id.as_deref()))
+        .and_then(|event| checked(index, event))
+}
+
+/// One event as a tree.
 fn structured(index: usize, mut value: Value) -> Item {
     let id = value.get("id").and_then(Value::as_str).map(str::to_owned);
     if let Value::Object(map) = &mut value {
@@ -130,10 +156,10 @@ fn each<'b>(pieces: impl Iterator<Item = &'b [u8]>, limits: &Limits) -> Result<P
             continue;
         }
         let nodes = limits.nodes.min(nodes_left);
-        match json::read_within(piece, limits, nodes) {
-            Ok((value, nodes)) => {
+        match one(index, piece, limits, nodes) {
+            Ok((item, nodes)) => {
                 nodes_left -= nodes;
-                items.push(structured(index, value));
+                items.push(item);
             }
             Err(error) if error.fault == JsonFault::Nodes(nodes) && nodes < limits.nodes => {
                 return Err(ParseError::BatchNodes(limits.batch_nodes));

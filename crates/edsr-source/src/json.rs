@@ -2,6 +2,7 @@
 //!
 //! Object keys that stand twice are refused: two readers of the same event must not see different values.
 
+pub(crate) mod envelope;
 mod error;
 
 use std::fmt;

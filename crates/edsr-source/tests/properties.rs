@@ -164,7 +164,7 @@ fn event() -> impl Strategy<Value = Event> {
         Just(Data::None),
         json()
             .prop_filter("null is no data", |v| !v.is_null())
-            .prop_map(Data::Json),
+            .prop_map(|value| Data::Json(value.into())),
         prop::collection::vec(any::<u8>(), 0..20).prop_map(Data::Binary),
     ];
     let micros = 0..253_402_300_799_000_000_i64;

@@ -227,7 +227,7 @@ fn the_conformance_feature_passes() {
         }
         assert_eq!(
             event.data,
-            Data::Json(scenario.data.clone()),
+            Data::Json(scenario.data.clone().into()),
             "{}",
             scenario.name
         );
@@ -343,6 +343,7 @@ fn the_sample_of_alertmanager_is_an_alert() {
     let Data::Json(data) = &event.data else {
         panic!("{event:?}")
     };
+    let data = data.value();
     assert_eq!(data["labels"]["severity"], "critical");
     assert_eq!(data["receiver"], "alerta");
 }

@@ -57,10 +57,12 @@ pub(crate) enum Seen {
 #[must_use]
 pub fn look(bundle: &Bundle, event: &Event) -> Looked {
     let vars = EventVars::new(event);
+    let before = bundle.prefilter.before(event);
     let detectors = bundle.detectors.iter().enumerate();
     Looked {
         bundle: bundle.hash,
         found: detectors
+            .filter(|(place, _)| !before.stop(*place))
             .filter_map(|(place, detector)| found(place, detector, &vars))
             .collect(),
     }

@@ -9,6 +9,7 @@ mod key;
 mod life;
 mod look;
 mod matching;
+mod prefilter;
 mod ratio;
 mod reading;
 mod window;
@@ -27,6 +28,7 @@ pub use life::UPDATE_EVERY;
 use life::{Change, Life};
 use look::{Found, Seen};
 pub use look::{KEY_BYTES_MAX, Looked, look};
+pub use prefilter::Prefilter;
 
 /// What detection found out.
 #[derive(Debug, Clone, PartialEq)]

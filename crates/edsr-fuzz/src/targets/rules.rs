@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use edsr_engine::policy::Policies;
 use edsr_engine::template::Template;
 use edsr_expr::{EVENT_VARS, EventVars, Expr};
+use edsr_model::json::Json;
 use edsr_model::{Data, Event};
 use serde_json::{Value, json};
 
@@ -18,10 +19,10 @@ static EVENT: LazyLock<Event> = LazyLock::new(|| Event {
     datacontenttype: None,
     dataschema: None,
     extensions: BTreeMap::new(),
-    data: Data::Json(json!({
+    data: Data::Json(Json::from(json!({
         "n": 1, "f": 0.5, "big": u64::MAX, "t": "text ${1+1} $(id)", "none": null,
         "list": [1, 2, 3, [4, [5]]], "map": {"a": {"b": {"c": true}}}, "": "empty name",
-    })),
+    }))),
 });
 
 /// The same text over the same event has the same value, or none, every time.

@@ -140,6 +140,6 @@ fn event(number: u64, told: &Told) -> Event {
         extensions: extensions
             .filter_map(|(name, value)| Some((name.clone(), Scalar::from_value(value)?)))
             .collect(),
-        data: Data::Json(told.data.clone()),
+        data: Data::Json(told.data.clone().into()),
     }
 }

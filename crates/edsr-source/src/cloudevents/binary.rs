@@ -81,7 +81,7 @@ fn data(media: Option<&MediaType>, body: &[u8], limits: &Limits) -> Result<Data,
             utf8(Some(media))?;
             Ok(match json::read(body, limits)? {
                 Value::Null => Data::None,
-                value => Data::Json(value),
+                value => Data::Json(value.into()),
             })
         }
         // Text in another encoding is kept byte by byte; we have no tables to read it with.
@@ -92,7 +92,7 @@ fn data(media: Option<&MediaType>, body: &[u8], limits: &Limits) -> Result<Data,
                     JsonError::at_start(JsonFault::StringBytes(limits.string_bytes)).into(),
                 );
             }
-            Ok(Data::Json(text.into()))
+            Ok(Data::Json(Value::from(text).into()))
         }
         _ => Ok(Data::Binary(body.to_vec())),
     }

@@ -120,7 +120,7 @@ fn one(source: &str, group: &Value, index: usize, alert: Value) -> Item {
     checked(
         index,
         Event {
-            data: Data::Json(data),
+            data: Data::Json(data.into()),
             ..event
         },
     )
@@ -239,6 +239,7 @@ mod tests {
             panic!("{:?}", events[1])
         };
         let names: std::collections::BTreeSet<_> = data
+            .value()
             .as_object()
             .unwrap()
             .keys()

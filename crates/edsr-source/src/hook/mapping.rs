@@ -272,7 +272,7 @@ impl Mapping {
         };
         Ok(match value {
             Value::Null => Data::None,
-            value => Data::Json(value),
+            value => Data::Json(value.into()),
         })
     }
 }

@@ -38,7 +38,7 @@ impl Room {
     /// Takes the room of `event`.
     pub(crate) fn take(&mut self, index: usize, event: Event) -> Item {
         let data = match &event.data {
-            Data::Json(value) => json::weight(value),
+            Data::Json(json) => json::weight(json.value()),
             Data::Binary(bytes) => bytes.len(),
             Data::None => 0,
         };
