@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bytes::Bytes;
+use edsr_engine::admit::Fingerprint;
 use edsr_engine::desk::Incoming;
 use edsr_engine::look;
 use edsr_journal::JournalReader;
@@ -227,6 +228,7 @@ impl Node {
             stored.push(Incoming {
                 // Here and not in the core, so that requests are looked at side by side.
                 looked: rules.as_ref().map(|rules| look(rules, &event)),
+                fingerprint: Fingerprint::of(&event),
                 event,
                 stored: Bytes::from(payload),
             });

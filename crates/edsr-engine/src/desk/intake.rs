@@ -6,6 +6,7 @@ use bytes::Bytes;
 use edsr_model::{Event, Lsn, Record, Timestamp};
 
 use super::{Desk, Records, Work};
+use crate::admit::Fingerprint;
 use crate::detect::Looked;
 use crate::engine::Input;
 
@@ -14,6 +15,8 @@ use crate::engine::Input;
 pub struct Incoming {
     /// The event.
     pub event: Event,
+    /// What tells it from all others.
+    pub fingerprint: Fingerprint,
     /// Its stored form, from which the same event can be read again.
     pub stored: Bytes,
     /// What detectors see in it, where that was looked up already.
@@ -72,10 +75,11 @@ impl<T> Desk<T> {
         for incoming in events {
             let Incoming {
                 event,
+                fingerprint,
                 stored,
                 looked,
             } = incoming;
-            if let Some(known) = self.dedupe.find(&event) {
+            if let Some(known) = self.dedupe.find(fingerprint) {
                 taken.duplicates += 1;
                 last = last.max(known);
                 continue;
@@ -83,7 +87,7 @@ impl<T> Desk<T> {
             let at = self.stamp(now);
             self.lsn = self.lsn.next();
             last = self.lsn;
-            self.dedupe.note(&event, last, at);
+            self.dedupe.note(fingerprint, last, at);
             taken.accepted += 1;
             taken.lsns = Some((taken.lsns.map_or(last, |(first, _)| first), last));
             records.push((at, stored));

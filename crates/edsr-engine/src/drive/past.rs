@@ -7,7 +7,7 @@ use std::sync::Arc;
 use edsr_model::{BundleHash, Entry, Fact, Lsn, Record, Seq, Timestamp};
 
 use super::{Broken, Recovered, Recovery};
-use crate::admit::{Dedupe, DedupeSettings};
+use crate::admit::{Dedupe, DedupeSettings, Fingerprint};
 use crate::bundle::Bundle;
 use crate::desk::Snapshot;
 use crate::detect::Looked;
@@ -164,7 +164,7 @@ pub fn remember<P: Past>(
         };
         next = last.record.lsn.next();
         for Told { record, .. } in &page {
-            dedupe.note(&record.event, record.lsn, record.at);
+            dedupe.note(Fingerprint::of(&record.event), record.lsn, record.at);
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use edsr_engine::admit::Fingerprint;
 use edsr_engine::desk::Incoming;
 use edsr_model::{Data, Event, Scalar};
 
@@ -121,6 +122,7 @@ impl Outside {
 pub(super) fn incoming(event: Event) -> Incoming {
     let stored = serde_json::to_vec(&event).unwrap_or_default().into();
     Incoming {
+        fingerprint: Fingerprint::of(&event),
         event,
         stored,
         looked: None,
