@@ -5,6 +5,8 @@ mod doors;
 mod fake;
 mod guarding;
 mod reading;
+mod spelled;
+mod spelling;
 mod table;
 mod watching;
 
