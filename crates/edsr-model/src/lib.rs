@@ -12,6 +12,7 @@ pub mod execution;
 pub mod id;
 pub mod nesting;
 pub mod plan;
+mod printable;
 pub mod time;
 
 pub use decision::{Decision, Reason, ReasonCode, Verdict};
@@ -25,4 +26,5 @@ pub use id::{
     Seq,
 };
 pub use plan::{Autonomy, Plan, Risk, TargetRef};
+pub use printable::{printable, steers};
 pub use time::{Timestamp, format_duration, parse_duration};

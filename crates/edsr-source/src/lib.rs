@@ -10,7 +10,7 @@ pub mod error; // what a refusal says, to code and to people
 pub mod hook; // headers, body -> events made out of somebody else's payload
 pub mod json; // bytes         -> a JSON value inside its bounds
 pub mod limits; // how much is too much
-pub mod printable;
+mod quoted;
 pub mod source; // all of the above, in order // input that may be quoted in a text
 
 pub use attributes::stamp;
@@ -19,5 +19,4 @@ pub use error::{Item, Kind, ParseError, Refusal};
 pub use hook::{Adapter, Mapping, MappingError, MappingSpec};
 pub use json::{JsonError, JsonFault};
 pub use limits::Limits;
-pub use printable::printable;
 pub use source::{Refused, Source, SourceError};

@@ -11,7 +11,9 @@ use cel::common::types::DYN_TYPE;
 use cel::common::value::CowVal;
 use cel::{Context, Env, ExecutionError};
 
-use crate::printable::{REASON_CHARS_MAX, printable};
+use edsr_model::printable;
+
+use crate::quoted::REASON_CHARS_MAX;
 use edsr_model::nesting::nesting;
 
 /// The longest expression that is compiled, in bytes.

@@ -10,5 +10,7 @@ mod common;
 
 mod canaries;
 mod canary;
+mod ink;
+mod ink_spilled;
 mod planted;
 mod spellings;
