@@ -5,6 +5,7 @@ mod doors;
 mod fake;
 mod guarding;
 mod reading;
+mod shapes;
 mod spelled;
 mod spelling;
 mod table;

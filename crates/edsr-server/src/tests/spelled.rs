@@ -94,13 +94,13 @@ const STRANGERS_EVERYWHERE: usize = 8;
 type Headers = &'static [(&'static str, &'static str)];
 
 /// A route of the router: its method, and its path with something in it that is there.
-struct Route {
-    method: Method,
-    path: String,
+pub(super) struct Route {
+    pub(super) method: Method,
+    pub(super) path: String,
 }
 
 /// The routes as the router itself lists them.
-fn routes() -> Vec<Route> {
+pub(super) fn routes() -> Vec<Route> {
     let document = serde_json::to_value(crate::openapi()).unwrap();
     let mut routes = Vec::new();
     for (template, item) in document["paths"].as_object().unwrap() {
@@ -147,12 +147,12 @@ fn shown(method: &Method, path: &str, headers: Headers) -> Ask {
 }
 
 /// A node that was told nothing and was given nothing.
-fn untouched() -> (Arc<FakeNode>, Router) {
+pub(super) fn untouched() -> (Arc<FakeNode>, Router) {
     let node = Arc::new(FakeNode::with_story());
     (node.clone(), crate::router(node, ServerSettings::default()))
 }
 
-fn check_untouched(node: &FakeNode) {
+pub(super) fn check_untouched(node: &FakeNode) {
     assert!(
         node.told.lock().unwrap().is_empty(),
         "the node was told something"
@@ -164,7 +164,12 @@ fn check_untouched(node: &FakeNode) {
 }
 
 /// Checks that a request is turned away with one of these, in the form of a refusal and of nothing else.
-async fn check_turned_away(router: &Router, asked: Ask, allowed: &[u16], who: &str) -> u16 {
+pub(super) async fn check_turned_away(
+    router: &Router,
+    asked: Ask,
+    allowed: &[u16],
+    who: &str,
+) -> u16 {
     let what = format!("{} {} with {who}", asked.method, asked.path);
     let answer = asked.send(router).await;
     let status = answer.status().as_u16();

@@ -13,4 +13,5 @@ mod canary;
 mod ink;
 mod ink_spilled;
 mod planted;
+mod shapes;
 mod spellings;
