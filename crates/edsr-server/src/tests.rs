@@ -3,6 +3,7 @@
 mod bodies;
 mod doors;
 mod fake;
+mod foreign;
 mod guarding;
 mod reading;
 mod shapes;

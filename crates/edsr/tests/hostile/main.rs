@@ -10,6 +10,7 @@ mod common;
 
 mod canaries;
 mod canary;
+mod framing;
 mod ink;
 mod ink_spilled;
 mod planted;
