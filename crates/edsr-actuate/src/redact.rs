@@ -1,11 +1,17 @@
 //! Hiding the secrets of a call in everything that comes back from it.
 
+mod escaped;
+
 use std::ops::Range;
 
 use base64::prelude::{BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD, Engine as _};
 use edsr_model::Outcome;
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
+
+use escaped::{ESCAPE_BYTES_MAX, Style};
+
+pub(crate) use escaped::decoded_url;
 
 /// What stands where a secret stood.
 pub(crate) const MASK: &str = "***";
@@ -17,7 +23,42 @@ pub(crate) const ENCODED_FROM: usize = 6;
 /// At most so many lines of one secret are hidden each by itself; the secret as a whole always is.
 pub(crate) const LINES_MAX: usize = 256;
 
-type Pattern = Zeroizing<Vec<u8>>;
+/// One form of a secret.
+#[derive(Clone)]
+struct Pattern {
+    text: Zeroizing<String>,
+    /// How any of its characters may be escaped.
+    style: Option<Style>,
+}
+
+impl Pattern {
+    /// How many bytes at the beginning of `text` are this form.
+    fn length(&self, text: &[u8]) -> Option<usize> {
+        match self.style {
+            Some(style) => style.says(&self.text, text),
+            None => text
+                .starts_with(self.text.as_bytes())
+                .then_some(self.text.len()),
+        }
+    }
+
+    /// The bytes it may begin with.
+    fn marks(&self) -> Vec<u8> {
+        let first = self.text.bytes().next();
+        let mut marks: Vec<u8> = first.into_iter().collect();
+        marks.extend(self.style.map(Style::mark));
+        if self.style == Some(Style::Url) && first == Some(b' ') {
+            marks.push(b'+');
+        }
+        marks.sort_unstable();
+        marks.dedup();
+        marks
+    }
+
+    fn longest(&self) -> usize {
+        self.text.len() * self.style.map_or(1, |_| ESCAPE_BYTES_MAX)
+    }
+}
 
 /// What must not be seen: the secrets and their usual encodings.
 pub(crate) struct Redactor {
@@ -36,9 +77,9 @@ impl Default for Redactor {
 }
 
 impl Redactor {
-    /// Hides `secret` from now on: as it is, in Base64 at any alignment, in hex, URL-encoded and escaped as in JSON.
+    /// Hides `secret` from now on: as it is, in Base64 at any alignment, in hex, and escaped as in URLs, JSON and HTML.
     pub(crate) fn hide(&mut self, secret: &str) {
-        self.add(secret.as_bytes().to_vec());
+        self.add(secret.to_owned(), None);
         if secret.len() < ENCODED_FROM {
             return;
         }
@@ -47,21 +88,31 @@ impl Redactor {
             .filter(|l| l.len() >= ENCODED_FROM)
             .take(LINES_MAX)
         {
-            self.add(line.as_bytes().to_vec());
+            self.add(line.to_owned(), None);
         }
-        for form in encodings(secret) {
-            self.add(form);
+        for form in encodings(secret.as_bytes()) {
+            self.add(form, None);
+        }
+        for style in Style::ALL {
+            self.add(secret.to_owned(), Some(style));
         }
     }
 
-    fn add(&mut self, pattern: Vec<u8>) {
-        let Some(&first) = pattern.first() else {
-            return;
+    fn add(&mut self, text: String, style: Option<Style>) {
+        let pattern = Pattern {
+            text: Zeroizing::new(text),
+            style,
         };
-        self.longest = self.longest.max(pattern.len());
-        let bucket = &mut self.patterns[usize::from(first)];
-        if !bucket.iter().any(|known| **known == pattern) {
-            bucket.push(Zeroizing::new(pattern));
+        if pattern.text.is_empty() {
+            return;
+        }
+        self.longest = self.longest.max(pattern.longest());
+        for mark in pattern.marks() {
+            let bucket = &mut self.patterns[usize::from(mark)];
+            let same = |known: &Pattern| known.style == style && *known.text == *pattern.text;
+            if !bucket.iter().any(same) {
+                bucket.push(pattern.clone());
+            }
         }
     }
 
@@ -142,8 +193,7 @@ impl Redactor {
             let rest = &bytes[start..];
             let longest = self.patterns[usize::from(*first)]
                 .iter()
-                .filter(|pattern| rest.starts_with(pattern))
-                .map(|pattern| pattern.len())
+                .filter_map(|pattern| pattern.length(rest))
                 .max();
             let Some(length) = longest else { continue };
             let end = start + length;
@@ -156,55 +206,26 @@ impl Redactor {
     }
 }
 
-fn encodings(secret: &str) -> Vec<Vec<u8>> {
-    let bytes = secret.as_bytes();
-    let lower: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
-    let mut forms = vec![
-        lower.to_uppercase().into_bytes(),
-        lower.into_bytes(),
-        url_encoded(bytes, "%20", false),
-        url_encoded(bytes, "%20", true),
-        url_encoded(bytes, "+", false),
-    ];
-    if let Ok(escaped) = serde_json::to_string(secret) {
-        forms.push(escaped.as_bytes()[1..escaped.len() - 1].to_vec());
-        forms.push(
-            escaped[1..escaped.len() - 1]
-                .replace('/', "\\/")
-                .into_bytes(),
-        );
-    }
+fn encodings(secret: &[u8]) -> Vec<String> {
+    let lower: String = secret.iter().map(|b| format!("{b:02x}")).collect();
+    let mut forms = vec![lower.to_uppercase(), lower];
     for shift in 0..3 {
-        forms.extend(base64_at(bytes, shift));
+        forms.extend(base64_at(secret, shift));
     }
     forms
 }
 
 /// The characters of the Base64 of `(shift bytes) + secret + (anything)` that depend on the secret alone, in both alphabets.
-fn base64_at(secret: &[u8], shift: usize) -> [Vec<u8>; 2] {
+fn base64_at(secret: &[u8], shift: usize) -> [String; 2] {
     let mut padded = Zeroizing::new(vec![0; shift]);
     padded.extend_from_slice(secret);
     let from = (shift * 8).div_ceil(6);
     let to = padded.len() * 8 / 6;
-    let cut = |text: String| text.as_bytes()[from..to].to_vec();
+    let cut = |text: String| text[from..to].to_owned();
     [
         cut(BASE64_STANDARD_NO_PAD.encode(padded.as_slice())),
         cut(BASE64_URL_SAFE_NO_PAD.encode(padded.as_slice())),
     ]
-}
-
-fn url_encoded(bytes: &[u8], space: &str, lower: bool) -> Vec<u8> {
-    let mut out = String::with_capacity(bytes.len() * 3);
-    for byte in bytes {
-        match byte {
-            b' ' => out.push_str(space),
-            b'-' | b'_' | b'.' | b'~' => out.push(char::from(*byte)),
-            _ if byte.is_ascii_alphanumeric() => out.push(char::from(*byte)),
-            _ if lower => out.push_str(&format!("%{byte:02x}")),
-            _ => out.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    out.into_bytes()
 }
 
 #[cfg(test)]
@@ -231,6 +252,14 @@ mod tests {
             ("HEX", hex.to_uppercase()),
             ("form", url.replace("%7E", "~")),
             ("json", json!({ "a": SECRET }).to_string()),
+            (
+                "more of json",
+                "p\\u0040ss w\\/rd\\u0022\\u002B~\\u00E9\\\\9".to_owned(),
+            ),
+            (
+                "html",
+                "p@ss w/rd&#34;&#43;~&eacute;\\9".replace("&eacute;", "&#233;"),
+            ),
             ("base64", BASE64_STANDARD.encode(SECRET)),
             ("base64url", BASE64_URL_SAFE_NO_PAD.encode(SECRET)),
         ] {

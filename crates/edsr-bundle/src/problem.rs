@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
+use edsr_model::{printable, steers};
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource};
 
 use crate::files::SourceFile;
@@ -118,7 +119,7 @@ impl Problem {
             line: 1,
             column: 1,
             span: start..floor(&file.text, span.end).max(start),
-            message,
+            message: printable(&message, usize::MAX),
             help: None,
             code,
         }
@@ -135,7 +136,9 @@ impl Problem {
 
     /// Adds what to do instead.
     pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
+        let lines = help.into();
+        let lines = lines.lines().map(|line| printable(line, usize::MAX));
+        self.help = Some(lines.collect::<Vec<_>>().join("\n"));
         self
     }
 }
@@ -153,7 +156,8 @@ fn floor(text: &str, at: usize) -> usize {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.file.is_empty() {
-            write!(f, "{}:{}:{}: ", self.file, self.line, self.column)?;
+            let file = printable(&self.file, usize::MAX);
+            write!(f, "{file}:{}:{}: ", self.line, self.column)?;
         }
         write!(f, "{} [{}]", self.message, self.code)?;
         match &self.help {
@@ -225,8 +229,10 @@ impl Report {
             let file = self.files.iter().find(|file| file.path == problem.file);
             let shown = Shown {
                 problem,
-                file: file
-                    .map(|file| NamedSource::new(&file.path, shown_text(file, &self.problems))),
+                file: file.map(|file| {
+                    let path = printable(&file.path, usize::MAX);
+                    NamedSource::new(path, shown_text(file, &self.problems))
+                }),
             };
             if handler.render_report(&mut text, &shown).is_err() {
                 text.push_str(&problem.to_string());
@@ -255,7 +261,8 @@ impl fmt::Display for Report {
 
 impl std::error::Error for Report {}
 
-/// The text of the file; secrets that were written out by mistake are not shown again.
+/// The text of the file; secrets that were written out by mistake are not shown again, and nothing in it steers a
+/// terminal. Every byte keeps its place.
 fn shown_text(file: &SourceFile, problems: &[Problem]) -> String {
     let mut text = file.text.clone();
     let secrets = problems
@@ -271,7 +278,15 @@ fn shown_text(file: &SourceFile, problems: &[Problem]) -> String {
             .collect();
         text.replace_range(problem.span.clone(), &stars);
     }
-    text
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' | '\t' => shown.push(c),
+            c if steers(c) => shown.extend(std::iter::repeat_n('?', c.len_utf8())),
+            c => shown.push(c),
+        }
+    }
+    shown
 }
 
 /// A problem as the graphical printer wants it.
@@ -285,7 +300,8 @@ impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let problem = self.problem;
         if self.file.is_none() && !problem.file.is_empty() {
-            write!(f, "{}:{}:{}: ", problem.file, problem.line, problem.column)?;
+            let file = printable(&problem.file, usize::MAX);
+            write!(f, "{file}:{}:{}: ", problem.line, problem.column)?;
         }
         f.write_str(&problem.message)
     }

@@ -332,6 +332,62 @@ fn the_report_shows_the_line_and_hides_secrets() {
     assert!(report.render(false).contains("*******"));
 }
 
+#[test]
+fn what_a_bundle_says_steers_no_terminal() {
+    let bad = "\\e[2J\\x9b31m\\nFORGED\\u202egpj";
+    let raw = "\u{1b}[2J\u{9b}31m\rFORGED\u{202e}gpj\u{2066}";
+    let hidden = "\u{202e}gpj\u{200b}";
+    for (path, text) in [
+        (
+            "a.yaml",
+            DETECTOR.replace("match", &format!("\"mtch{bad}\"")),
+        ),
+        (
+            "a.yaml",
+            DETECTOR.replace("kind: Detector", &format!("kind: \"{bad}\"")),
+        ),
+        (
+            "a.yaml",
+            DETECTOR.replace("match", &format!("mtch{hidden}")),
+        ),
+        (
+            "a.yaml",
+            format!("{DETECTOR}# {hidden}\n---\n{hidden}: 1\n"),
+        ),
+        ("a.yaml", format!("{DETECTOR}# {raw}\n")),
+        (
+            "a.yaml",
+            DETECTOR.replace("match: {}", &format!("on: \"{bad} +\", match: {{}}")),
+        ),
+        (
+            "policies/a.cedar",
+            format!("// {raw}\npermit (principal, action, nothing);{raw}\n"),
+        ),
+        (
+            "policies/a.cedar",
+            format!("@id(\"{raw}\")\npermit (principal == X::\"{raw}\", action, resource);\n"),
+        ),
+        (
+            "a\u{1b}[2J\nFORGED\u{202e}.yaml",
+            DETECTOR.replace("match", "mtch"),
+        ),
+    ] {
+        let files = vec![SourceFile::new(path, text.as_str())];
+        let report = load_files(files, &Catalog).err();
+        let report = report.unwrap_or_else(|| panic!("{text:?} is right"));
+        for shown in [report.render(false), report.to_string()] {
+            let steered = shown.chars().find(|c| *c != '\n' && edsr_model::steers(*c));
+            assert_eq!(steered, None, "{path:?}, {text:?}: {shown:?}");
+            assert!(
+                !shown
+                    .lines()
+                    .any(|line| line.trim_start().starts_with("FORGED")),
+                "{shown}"
+            );
+        }
+    }
+}
+
 fn sane(text: &str) -> Result<(), TestCaseError> {
     let report = report(text);
     for problem in &report.problems {

@@ -13,6 +13,7 @@ pub mod id;
 pub mod json;
 pub mod nesting;
 pub mod plan;
+mod printable;
 pub mod time;
 
 pub use decision::{Decision, Reason, ReasonCode, Verdict};
@@ -26,4 +27,5 @@ pub use id::{
     Seq,
 };
 pub use plan::{Autonomy, Plan, Risk, TargetRef};
+pub use printable::{printable, steers};
 pub use time::{Timestamp, format_duration, parse_duration};

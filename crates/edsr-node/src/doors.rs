@@ -112,7 +112,7 @@ impl Doors {
         };
         gate.ok_or_else(|| match door {
             Door::Events => IngestError::NoSuchSource("events".to_owned()),
-            Door::Hook(name) => IngestError::NoSuchSource(edsr_source::printable(name, 64)),
+            Door::Hook(name) => IngestError::NoSuchSource(edsr_model::printable(name, 64)),
         })
     }
 }

@@ -13,6 +13,7 @@ use edsr_engine::look;
 use edsr_journal::JournalReader;
 use edsr_log::LogReader;
 use edsr_model::{Actor, Digest, Event, Lsn, Seq};
+use edsr_source::same_digest;
 use http::HeaderMap;
 use serde_json::Value;
 use tokio::sync::broadcast;
@@ -415,13 +416,7 @@ impl NodeApi for Node {
         let digest = Digest::of(token.as_bytes());
         let mut found = None;
         for known in &self.tokens {
-            let same = known
-                .digest
-                .0
-                .iter()
-                .zip(digest.0)
-                .fold(0, |sum, (a, b)| sum | (a ^ b))
-                == 0;
+            let same = same_digest(&known.digest.0, &digest.0);
             if same {
                 found = Some(known.name.clone());
             }

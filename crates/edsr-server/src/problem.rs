@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use axum::response::{IntoResponse, Response};
+use edsr_model::printable;
 use edsr_node::api::{CommandError, IngestError, Rejected};
 use edsr_node::view::LookupError;
 use edsr_node::view::read::ReadError;
@@ -13,7 +14,10 @@ use crate::types::{Problem, RejectedEvent};
 /// Where the page of a code is found.
 const PAGES: &str = "https://edsr.dev/problems/";
 
-/// A refusal on its way out.
+/// The longest detail, in characters: it may quote what was sent, and no more of it than a reader needs.
+const DETAIL_CHARS_MAX: usize = 1_000;
+
+/// A refusal on its way out. Its detail is one line that a terminal takes literally, whatever it quotes.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Fault(Box<Problem>);
 
@@ -30,7 +34,7 @@ impl Fault {
             kind: format!("{PAGES}{code}"),
             title: status.canonical_reason().unwrap_or("Error").to_owned(),
             status: status.as_u16(),
-            detail: detail.into(),
+            detail: printable(&detail.into(), DETAIL_CHARS_MAX),
             code,
             candidates: Vec::new(),
             rejected: Vec::new(),

@@ -18,7 +18,8 @@ use tokio::time::{sleep, timeout};
 
 use patient::Patient;
 
-/// How much of headers is read, in bytes.
+/// How much of headers is read before more is refused, in bytes. What comes with the last piece is read too, so headers
+/// of up to twice that may pass.
 const HEADERS_BYTES_MAX: usize = 32 * 1024;
 /// How many headers a request has.
 const HEADERS_MAX: usize = 100;

@@ -3,8 +3,12 @@
 mod bodies;
 mod doors;
 mod fake;
+mod foreign;
 mod guarding;
 mod reading;
+mod shapes;
+mod spelled;
+mod spelling;
 mod table;
 mod watching;
 

@@ -4,7 +4,7 @@ use edsr_model::event::{EXT_DEPTH, EXT_VIA};
 use edsr_model::{Event, Scalar};
 use serde_json::{Map, Value};
 
-use crate::printable::quoted;
+use crate::quoted::quoted;
 
 /// Names that the specification gives a meaning; an extension cannot have one of them.
 pub const CORE: &[&str] = &[

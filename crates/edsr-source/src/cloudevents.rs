@@ -225,7 +225,7 @@ fn content_type(headers: &HeaderMap) -> Result<Option<MediaType>, ParseError> {
 fn utf8(media: Option<&MediaType>) -> Result<(), ParseError> {
     match media.and_then(|media| media.charset.as_deref()) {
         Some(charset) if !media::is_utf8(charset) => {
-            Err(ParseError::Charset(crate::printable::quoted(charset)))
+            Err(ParseError::Charset(crate::quoted::quoted(charset)))
         }
         _ => Ok(()),
     }

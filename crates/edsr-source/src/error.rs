@@ -1,10 +1,10 @@
 //! What a refusal says: a kind for the answer, a stable code for programs, a sentence for people.
 
-use edsr_model::{Event, EventError};
+use edsr_model::{Event, EventError, printable};
 
 use crate::attributes::AttributeError;
 use crate::json::JsonError;
-use crate::printable::{REASON_CHARS_MAX, printable, quoted};
+use crate::quoted::{REASON_CHARS_MAX, quoted};
 
 /// One event of a request, or why it is none. The good ones of a batch are taken whatever the others are.
 pub type Item = Result<Event, Refusal>;

@@ -14,7 +14,9 @@ use serde_json::{Map, Number, Value};
 pub use error::{JsonError, JsonFault};
 
 use crate::limits::Limits;
-use crate::printable::{printable, quoted};
+use edsr_model::printable;
+
+use crate::quoted::quoted;
 
 /// Reads one value. The size of `bytes` is the caller's to bound; depth, values and strings are bounded here.
 ///

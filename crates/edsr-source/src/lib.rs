@@ -10,14 +10,13 @@ pub mod error; // what a refusal says, to code and to people
 pub mod hook; // headers, body -> events made out of somebody else's payload
 pub mod json; // bytes         -> a JSON value inside its bounds
 pub mod limits; // how much is too much
-pub mod printable;
-pub mod source; // all of the above, in order // input that may be quoted in a text
+mod quoted; // input that may be quoted in a text
+pub mod source; // all of the above, in order
 
 pub use attributes::stamp;
-pub use auth::{Auth, AuthError, AuthSetupError, ReplayKey, ReplayWindow, Secret};
+pub use auth::{Auth, AuthError, AuthSetupError, ReplayKey, ReplayWindow, Secret, same_digest};
 pub use error::{Item, Kind, ParseError, Refusal};
 pub use hook::{Adapter, Mapping, MappingError, MappingSpec};
 pub use json::{JsonError, JsonFault};
 pub use limits::Limits;
-pub use printable::printable;
 pub use source::{Refused, Source, SourceError};

@@ -9,7 +9,7 @@ use crate::cloudevents::Parsed;
 use crate::error::{Kind, ParseError};
 use crate::hook::Adapter;
 use crate::limits::Limits;
-use crate::printable::quoted;
+use crate::quoted::quoted;
 
 /// The longest name of a source, in bytes.
 pub const NAME_BYTES_MAX: usize = 63;

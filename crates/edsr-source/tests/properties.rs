@@ -11,8 +11,8 @@ mod common;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
+use edsr_model::printable;
 use edsr_model::{Data, Event, Scalar, Timestamp};
-use edsr_source::printable;
 use edsr_source::{
     Adapter, Auth, Limits, Mapping, MappingSpec, ReplayWindow, Secret, Source, cloudevents::parse,
 };

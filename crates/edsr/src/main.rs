@@ -21,6 +21,7 @@ mod run;
 mod settings;
 mod show;
 mod text;
+mod usage;
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
@@ -33,7 +34,10 @@ use crate::exit::{Exit, Failure, Outcome, Stop};
 use crate::output::complain;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => usage::tell(error),
+    };
     // NO_COLOR counts when it is set to anything (https://no-color.org).
     let no_color = cli.global.no_color || settings::variable("NO_COLOR").is_some();
     match start(cli, no_color) {

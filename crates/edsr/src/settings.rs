@@ -9,6 +9,7 @@ use url::Url;
 
 use crate::exit::{Exit, Failure};
 use crate::output::{Format, remark};
+use crate::text::shown;
 
 /// Where the server is unless somebody says otherwise.
 pub(crate) const SERVER_DEFAULT: &str = "http://127.0.0.1:7310";
@@ -56,7 +57,7 @@ impl File {
             let first = error.lines().next().unwrap_or_default();
             Failure::usage(format!(
                 "the settings file `{}` is not understood: {first}",
-                path.display()
+                shown(path)
             ))
             .help("known settings are `server`, `tokenFile` and `output`")
         })?;
@@ -153,11 +154,11 @@ fn token_from(path: &Path) -> Result<String, Failure> {
         if fs::metadata(path).is_ok_and(|meta| meta.permissions().mode() & 0o077 != 0) {
             remark(&format!(
                 "warning: others can read the token file `{0}`; run `chmod 600 {0}`",
-                path.display()
+                shown(path)
             ));
         }
     }
-    checked(&text, &format!("the token file `{}`", path.display()))
+    checked(&text, &format!("the token file `{}`", shown(path)))
 }
 
 /// The token without blanks around it. What it is is never repeated, not even when it is wrong.
@@ -178,7 +179,7 @@ fn read_bounded(path: &Path, max: u64, what: &str) -> Result<String, Failure> {
     let fail = |why: String| {
         Failure::new(
             Exit::Usage,
-            format!("{what} `{}` cannot be read: {why}", path.display()),
+            format!("{what} `{}` cannot be read: {why}", shown(path)),
         )
     };
     let file = fs::File::open(path).map_err(|error| fail(error.to_string()))?;

@@ -1,6 +1,7 @@
 //! Text for people: nothing that a terminal obeys, times and spans they can read.
 
 use std::fmt::Write as _;
+use std::path::Path;
 use std::time::Duration;
 
 use edsr_model::{Timestamp, format_duration};
@@ -8,7 +9,12 @@ use edsr_model::{Timestamp, format_duration};
 /// `text` with everything escaped that a terminal would obey or that hides what is written: control characters,
 /// escape sequences, and marks that turn the direction of writing. Line ends are escaped too: the result is one line.
 pub(crate) fn printable(text: &str) -> String {
-    edsr_source::printable(text, usize::MAX)
+    edsr_model::printable(text, usize::MAX)
+}
+
+/// A path in one line: files are named by whoever makes them.
+pub(crate) fn shown(path: &Path) -> String {
+    printable(&path.to_string_lossy())
 }
 
 /// The same for JSON that is already written: escapes stay valid JSON, line ends between values stay.
@@ -32,7 +38,7 @@ pub(crate) fn printable_json(text: &str) -> String {
 
 /// At most `max` characters of `text`, printable; a cut is marked with `…`.
 pub(crate) fn short(text: &str, max: usize) -> String {
-    edsr_source::printable(text, max)
+    edsr_model::printable(text, max)
 }
 
 /// An instant to the second for tables: `2026-01-02T03:04:05Z`.

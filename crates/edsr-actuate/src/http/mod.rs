@@ -23,7 +23,7 @@ pub(crate) use send::Call;
 
 use crate::actuator::{Actuator, ArgError, BoxFuture, bad_arguments, deadline, not_started};
 use crate::args::{Mode, read};
-use crate::redact::Redactor;
+use crate::redact::{Redactor, decoded_url};
 use crate::secret::{Secret, Text, resolve};
 use args::{HttpArgs, parse_url};
 
@@ -117,11 +117,12 @@ pub(crate) async fn perform(
     redactor.outcome(outcome)
 }
 
-/// A server that complains tends to repeat the path, which is where such URLs carry their secret.
+/// A server that complains tends to repeat the path, which is where such URLs carry their secret; as it was sent, or as
+/// it understood it.
 fn hide_parts(redactor: &mut Redactor, url: &url::Url) {
     redactor.hide(url.as_str());
     if url.path().len() > 1 {
-        redactor.hide(url.path());
+        hide_both(redactor, url.path());
     }
     let segments = url.path_segments().into_iter().flatten();
     let queries = url.query().into_iter().flat_map(|query| query.split('&'));
@@ -130,7 +131,14 @@ fn hide_parts(redactor: &mut Redactor, url: &url::Url) {
         .chain(values)
         .filter(|part| part.len() >= SECRET_PART_MIN)
     {
-        redactor.hide(part);
+        hide_both(redactor, part);
+    }
+}
+
+fn hide_both(redactor: &mut Redactor, part: &str) {
+    redactor.hide(part);
+    if let Some(said) = decoded_url(part).filter(|said| said != part) {
+        redactor.hide(&said);
     }
 }
 

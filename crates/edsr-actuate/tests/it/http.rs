@@ -286,6 +286,19 @@ async fn a_secret_url_is_hidden_with_its_parts() {
 }
 
 #[tokio::test]
+async fn a_secret_url_is_hidden_as_the_server_understood_it() {
+    let body = "no /hook/s3cr3t+of/us for sig=another+s3cr3t/= here";
+    let server = Server::answering("404 Not Found", "", body).await;
+    let dir = tempfile::tempdir().unwrap();
+    let place = dir.path().join("url");
+    let url = server.url("/hook/s3cr3t%2Bof%2Fus?sig=another%2bs3cr3t%2F%3D");
+    std::fs::write(&place, url).unwrap();
+    let with = json!({"url": {"secret": {"file": place}}});
+    let (_, output) = failed(call(local(), with).await);
+    assert_eq!(output["body"], "no *** for sig=*** here");
+}
+
+#[tokio::test]
 async fn a_secret_that_fits_no_header_is_not_sent_or_shown() {
     let server = Server::answering("200 OK", "", "").await;
     let dir = tempfile::tempdir().unwrap();

@@ -180,7 +180,7 @@ pub(crate) fn pause_from_file(path: &Path, at: Timestamp) -> Pause {
     let value: serde_json::Value = serde_json::from_slice(text).unwrap_or_default();
     let field = |name: &str, default: &str| {
         let said = value.get(name).and_then(|value| value.as_str());
-        let said = edsr_source::printable(said.unwrap_or_default().trim(), 1024);
+        let said = edsr_model::printable(said.unwrap_or_default().trim(), 1024);
         if said.is_empty() {
             default.to_owned()
         } else {

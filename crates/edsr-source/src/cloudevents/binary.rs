@@ -8,7 +8,7 @@ use super::{checked, media::MediaType, utf8};
 use crate::error::{Item, ParseError, Refusal};
 use crate::json::{self, JsonError, JsonFault};
 use crate::limits::Limits;
-use crate::printable::quoted;
+use crate::quoted::quoted;
 
 const PREFIX: &str = "ce-";
 

@@ -3,7 +3,7 @@
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 
-use crate::printable::quoted;
+use crate::quoted::quoted;
 
 /// A media type with the one parameter that matters.
 pub(crate) struct MediaType {

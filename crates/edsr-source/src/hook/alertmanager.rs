@@ -11,7 +11,7 @@ use crate::cloudevents::{Parsed, checked, within};
 use crate::error::{Item, Kind, ParseError, Refusal};
 use crate::json;
 use crate::limits::Limits;
-use crate::printable::quoted;
+use crate::quoted::quoted;
 
 /// The `type` of its events.
 pub(crate) const KIND: &str = "prometheus.alert";

@@ -1,8 +1,9 @@
 //! Expressions of a mapping: what they say of their failures is bounded and printable, as senders get to read it.
 
 use cel::Context;
+use edsr_model::printable;
 
-use crate::printable::{REASON_CHARS_MAX, printable};
+use crate::quoted::REASON_CHARS_MAX;
 
 /// A compiled expression.
 #[derive(Debug)]

@@ -16,7 +16,7 @@ use crate::cloudevents::{Parsed, checked, within};
 use crate::error::{Item, Kind, ParseError, Refusal};
 use crate::json;
 use crate::limits::Limits;
-use crate::printable::quoted;
+use crate::quoted::quoted;
 
 /// What a mapping says, as texts of CEL expressions.
 ///

@@ -1,7 +1,7 @@
 //! Why bytes are no JSON value that is taken, and where.
 
 use crate::error::Kind;
-use crate::printable::quoted;
+use crate::quoted::quoted;
 
 /// Why bytes are no JSON value that is taken, and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

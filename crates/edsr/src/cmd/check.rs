@@ -11,7 +11,7 @@ use crate::catalog::Catalog;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::{Out, Tone};
 use crate::show::hash;
-use crate::text::{count, printable};
+use crate::text::{count, printable, shown};
 
 /// Check a bundle and point at every mistake.
 #[derive(Debug, Args)]
@@ -24,7 +24,7 @@ pub(crate) struct CheckArgs {
 /// Checks it.
 pub(crate) fn run(args: &CheckArgs, context: &Context) -> Outcome {
     if !args.dir.is_dir() {
-        let text = format!("there is no directory `{}`", args.dir.display());
+        let text = format!("there is no directory `{}`", shown(&args.dir));
         return Err(Failure::usage(text)
             .help("name the directory that holds the documents of the bundle")
             .into());

@@ -17,7 +17,7 @@ use crate::exit::{Exit, Failure, Outcome};
 use crate::output::{plain, remark};
 use crate::run::layout::{self, pause_file};
 use crate::settings::variable;
-use crate::text::{now, printable, time};
+use crate::text::{now, printable, shown, time};
 
 /// Stop automatic dispatch.
 #[derive(Debug, Args)]
@@ -131,17 +131,17 @@ fn by_file(dir: &Path, reason: String, scope: &str, context: &Context) -> Outcom
     let written = write(dir, &note).map_err(|error| {
         Failure::usage(format!(
             "the file `{}` cannot be written: {error}",
-            path.display()
+            shown(&path)
         ))
         .help("name the data directory of the node (`dataDir` in edsr.yaml), as its user")
     })?;
     let text = if written {
         format!(
             "asked by the file {}; a node that runs takes it within a second, else the next start does",
-            path.display()
+            shown(&path)
         )
     } else {
-        format!("asked already by the file {}", path.display())
+        format!("asked already by the file {}", shown(&path))
     };
     if context.out.is_table() {
         context.out.line(printable(&text))?;
@@ -162,7 +162,7 @@ fn data_dir(named: &Path) -> Result<PathBuf, Failure> {
         (false, true) => Ok(below),
         (false, false) => Err(Failure::usage(format!(
             "`{}` is not the data directory of a node: it holds neither a journal nor events",
-            named.display()
+            shown(named)
         ))
         .help("name the one that `edsr run` printed when it started, or `dataDir` in edsr.yaml")),
     }

@@ -17,7 +17,7 @@ use super::audit::home;
 use crate::exit::{Exit, Failure, Outcome, Stop};
 use crate::output::{Out, Tone};
 use crate::run::{compile, layout};
-use crate::text::{count, printable};
+use crate::text::{count, printable, shown};
 
 /// The most fields of a difference that are shown as text; JSON output has all of them.
 const FIELDS_SHOWN_MAX: usize = 20;
@@ -90,7 +90,7 @@ fn look_at_log(data_dir: &Path) -> Result<Box<dyn LogReader>, Failure> {
         ErrorKind::WouldBlock => Failure::new(Exit::Unreachable, error.to_string()),
         ErrorKind::NotFound => Failure::new(
             Exit::NotFound,
-            format!("there is no event log in {}", folder.display()),
+            format!("there is no event log in {}", shown(&folder)),
         ),
         _ => broken(&error),
     })?;

@@ -4,6 +4,7 @@ use edsr_bundle::{Auth as AuthSpec, SecretRef, Settings, SourceKind, SourceSpec}
 use edsr_source::{Adapter, Auth, Limits, Mapping, MappingSpec, Secret, Source};
 
 use crate::exit::Failure;
+use crate::text::shown;
 
 /// The longest secret file that is read, in bytes.
 const SECRET_BYTES_MAX: u64 = 64 * 1024;
@@ -62,7 +63,7 @@ pub(super) fn secret(reference: &SecretRef) -> Result<String, Failure> {
             let fail = |why: String| {
                 Failure::usage(format!(
                     "the secret file {} cannot be used: {why}",
-                    path.display()
+                    shown(path)
                 ))
             };
             let meta = std::fs::metadata(path).map_err(|error| fail(error.to_string()))?;
@@ -78,7 +79,7 @@ pub(super) fn secret(reference: &SecretRef) -> Result<String, Failure> {
     if text.is_empty() {
         let place = match reference {
             SecretRef::Env(name) => format!("in the environment variable `{name}`"),
-            SecretRef::File(path) => format!("in {}", path.display()),
+            SecretRef::File(path) => format!("in {}", shown(path)),
         };
         return Err(Failure::usage(format!("the secret {place} is empty")));
     }

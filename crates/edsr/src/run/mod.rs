@@ -26,6 +26,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::cli::RunArgs;
 use crate::exit::{Exit, Failure};
 use crate::output::complain;
+use crate::text::shown;
 
 /// Runs a node until it is told to stop.
 pub(crate) async fn run(args: RunArgs) -> Exit {
@@ -70,7 +71,7 @@ async fn serve(args: RunArgs) -> Result<(), Failure> {
         "edsr {} listens on http://{address}  bundle {}  data {}",
         status.version,
         status.bundle.short(),
-        settings.data_dir.display()
+        shown(&settings.data_dir)
     );
     let served = edsr_server::serve(listener, router, shutdown).await;
     drop(reload);

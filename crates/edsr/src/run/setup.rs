@@ -17,6 +17,7 @@ use super::{doors, layout};
 use crate::catalog::Catalog;
 use crate::cli::RunArgs;
 use crate::exit::{Exit, Failure};
+use crate::text::shown;
 
 /// The most bytes of events that may wait to become durable before senders are told to come back.
 const PENDING_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -70,11 +71,11 @@ pub(crate) fn load(dir: &Path) -> Result<Compiled, Failure> {
     edsr_bundle::load(dir, &Catalog).map_err(|report| {
         Failure::new(
             Exit::Usage,
-            format!("the bundle in {} has mistakes\n{report}", dir.display()),
+            format!("the bundle in {} has mistakes\n{report}", shown(dir)),
         )
         .help(format!(
             "`edsr check {}` shows each with its line",
-            dir.display()
+            shown(dir)
         ))
     })
 }
@@ -210,7 +211,7 @@ fn open_log(data_dir: &Path) -> Result<FileLog<OsDisk>, Failure> {
             Exit::Broken,
             format!(
                 "the event log in {} cannot be opened: {error}",
-                folder.display()
+                shown(&folder)
             ),
         )
     };
@@ -251,7 +252,7 @@ fn open_journal(
     SqliteJournal::open(&path, signer, options).map_err(|error| {
         let failure = Failure::new(
             Exit::Broken,
-            format!("the journal {} cannot be opened: {error}", path.display()),
+            format!("the journal {} cannot be opened: {error}", shown(&path)),
         );
         match error {
             JournalError::Storage { .. } => failure.help(DISK_HELP),

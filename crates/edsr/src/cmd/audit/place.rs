@@ -13,6 +13,7 @@ use edsr_journal::prove::EXPORT_LINE_BYTES_MAX;
 use crate::catalog::Catalog;
 use crate::exit::{Exit, Failure};
 use crate::run::layout;
+use crate::text::shown;
 
 /// Which journal, and what to hold it against.
 #[derive(Debug, Clone, Args)]
@@ -107,9 +108,8 @@ pub(super) fn key(path: &Path) -> Result<PublicKey, Failure> {
     let text = read(path, "the public key").map_err(|failure| {
         failure.help("name it with --key; the node writes it beside its key file, as `….key.pub`")
     })?;
-    text.parse().map_err(|error: PublicKeyError| {
-        Failure::usage(format!("in `{}`: {error}", path.display()))
-    })
+    text.parse()
+        .map_err(|error: PublicKeyError| Failure::usage(format!("in `{}`: {error}", shown(path))))
 }
 
 /// A key, witness, checkpoint or proof as text: none is longer than the largest entry with its hashes.
@@ -134,7 +134,7 @@ fn unreadable(path: &Path, what: &str, error: &io::Error) -> Failure {
     };
     Failure::new(
         exit,
-        format!("{what} `{}` cannot be read: {error}", path.display()),
+        format!("{what} `{}` cannot be read: {error}", shown(path)),
     )
 }
 
@@ -163,10 +163,10 @@ fn settings(dir: &Path) -> Result<Settings, String> {
 }
 
 fn text_of(path: &Path) -> Result<String, String> {
-    let fail = |error: io::Error| format!("`{}` cannot be read: {error}", path.display());
+    let fail = |error: io::Error| format!("`{}` cannot be read: {error}", shown(path));
     let length = fs::metadata(path).map_err(fail)?.len();
     if length > FILE_BYTES_MAX {
-        let name = path.display();
+        let name = shown(path);
         return Err(format!("`{name}` is longer than {FILE_BYTES_MAX} bytes"));
     }
     fs::read_to_string(path).map_err(fail)

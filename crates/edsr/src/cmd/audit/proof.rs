@@ -12,7 +12,7 @@ use super::place::{PlaceArgs, key, read};
 use crate::cmd::Context;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::Tone;
-use crate::text::printable;
+use crate::text::{printable, shown};
 
 /// Print a proof that an entry is in the journal.
 #[derive(Debug, Args)]
@@ -57,7 +57,7 @@ pub(super) fn check(args: &CheckProofArgs, context: &Context) -> Outcome {
     let key = key(&args.key)?;
     let text = read(&args.file, "the proof")?;
     let proof: InclusionProof = serde_json::from_str(&text).map_err(|error| {
-        let text = format!("`{}` is not a proof: {error}", args.file.display());
+        let text = format!("`{}` is not a proof: {error}", shown(&args.file));
         Failure::usage(text).help("a proof is what `edsr audit proof SEQ` prints")
     })?;
     let entry = verify_proof(&proof, &key).map_err(|error| failure(&error))?;

@@ -10,7 +10,7 @@ use super::place::{Place, PlaceArgs, read};
 use crate::cmd::Context;
 use crate::exit::{Exit, Failure, Outcome, Stop};
 use crate::output::{Out, Tone};
-use crate::text::{count, printable};
+use crate::text::{count, printable, shown};
 
 /// Verify a journal, offline.
 #[derive(Debug, Args)]
@@ -83,7 +83,7 @@ fn tell(
         "{} entries and {} of `{}` were read",
         report.entries,
         count(report.checkpoints, "checkpoint"),
-        place.journal.display()
+        shown(&place.journal)
     );
     let against = match witness {
         Some(witness) => format!("key {} and witness `{witness}`", place.key.name()),

@@ -20,7 +20,7 @@ use self::send::{Report, Sender};
 use super::Context;
 use crate::exit::{Exit, Failure, Outcome, Stop};
 use crate::output::{Out, remark};
-use crate::text::count;
+use crate::text::{count, shown};
 
 /// How many events are read ahead of sending.
 const READ_AHEAD_MAX: usize = 32;
@@ -130,16 +130,14 @@ fn open(file: Option<&Path>) -> Result<(Box<dyn Read + Send>, ProgressBar), Fail
         return Ok((Box::new(io::stdin()), ProgressBar::hidden()));
     };
     let fail = |error: io::Error| {
-        let text = format!("the file `{}` cannot be read: {error}", path.display());
+        let text = format!("the file `{}` cannot be read: {error}", shown(path));
         Failure::usage(text)
     };
     let file = File::open(path).map_err(fail)?;
     let meta = file.metadata().map_err(fail)?;
     if meta.is_dir() {
-        return Err(
-            Failure::usage(format!("`{}` is a directory", path.display()))
-                .help("name a file with one event per line"),
-        );
+        return Err(Failure::usage(format!("`{}` is a directory", shown(path)))
+            .help("name a file with one event per line"));
     }
     let large = meta.len() >= BAR_FROM_BYTES && io::stderr().is_terminal();
     let bar = if large {

@@ -1,9 +1,4 @@
-//! Input that may be quoted: a log line or a terminal must not be steered by what a sender wrote.
-
-/// How much of an input an error text quotes, in characters.
-pub(crate) const QUOTE_CHARS_MAX: usize = 80;
-/// How long a reason that quotes input may become, in characters.
-pub(crate) const REASON_CHARS_MAX: usize = 400;
+//! Text that may be shown: a log line or a terminal must not be steered by what a sender wrote.
 
 /// `text` with everything escaped that could break a line, colour a terminal or turn the reading direction, cut to at
 /// most `max` characters (a cut is marked with `…`, which counts).
@@ -37,12 +32,9 @@ pub fn printable(text: &str, max: usize) -> String {
     shown
 }
 
-/// A short quotation for an error text.
-pub(crate) fn quoted(text: &str) -> String {
-    printable(text, QUOTE_CHARS_MAX)
-}
-
-fn steers(c: char) -> bool {
+/// Whether `c` could break a line, be obeyed by a terminal, turn the reading direction or hide.
+#[must_use]
+pub fn steers(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
