@@ -33,20 +33,14 @@ impl Engine {
 
     /// Runs and waiting plans that are due, the one that came first before the others.
     fn wake_control(&mut self, due: Timestamp) {
-        let runs = self.state.executions.values();
-        let run = runs
-            .filter(|run| run.wake == Some(due))
-            .min_by_key(|run| run.seq)
-            .map(|run| run.id.clone());
+        let run = self.state.executions.first_due();
+        let run = run.filter(|(at, _)| *at == due).map(|(_, id)| id.clone());
         if let Some(id) = run {
             return self.wake_execution(&id);
         }
-        let waiting = self.state.waiting.iter();
-        let key = waiting
-            .filter(|(_, waiting)| waiting.wake == Some(due))
-            .min_by_key(|(_, waiting)| waiting.seq)
-            .map(|(key, _)| key.clone());
-        if let Some(key) = key {
+        let waiting = self.state.waiting.first_due();
+        let waiting = waiting.filter(|(at, _)| *at == due);
+        if let Some(key) = waiting.map(|(_, key)| key.clone()) {
             self.judge_again(&key, Cause::Timer);
         }
     }
@@ -122,13 +116,14 @@ impl Engine {
     }
 
     fn release_held(&mut self) {
-        let mut held: Vec<_> = self
-            .state
-            .executions
-            .values_mut()
-            .filter_map(|run| Some((run.seq, run.id.clone(), run.held.take()?)))
+        let runs = self.state.executions.values();
+        let mut held: Vec<_> = runs
+            .filter_map(|run| Some((run.seq, run.id.clone(), run.held?)))
             .collect();
         held.sort();
+        for (_, id, _) in &held {
+            self.with_execution(id, |run| run.held = None);
+        }
         for (_, id, role) in held {
             self.dispatch(&id, role);
         }
@@ -179,21 +174,15 @@ impl Engine {
             .extension_str(EXT_CAUSATION)
             .and_then(|cause| cause.parse::<ExecutionId>().ok())
             .and_then(|id| self.state.recent.get(&id))
-            .map_or(0, |(_, depth)| depth + 1);
+            .map_or(0, |depth| depth + 1);
         event.depth().max(known)
     }
 
     /// Remembers a run for as long as events that it caused may arrive.
     pub(crate) fn remember(&mut self, id: &ExecutionId, depth: u32) {
         let now = self.state.now;
-        let oldest = now.before(CAUSE_MEMORY);
-        self.state.recent.retain(|_, (at, _)| *at >= oldest);
-        if self.state.recent.len() >= CAUSES_MAX {
-            let first = self.state.recent.iter().min_by_key(|(_, (at, _))| *at);
-            if let Some(first) = first.map(|(id, _)| id.clone()) {
-                self.state.recent.remove(&first);
-            }
-        }
-        self.state.recent.insert(id.clone(), (now, depth));
+        self.state
+            .recent
+            .note(now, id.clone(), depth, CAUSE_MEMORY, CAUSES_MAX);
     }
 }

@@ -183,15 +183,10 @@ impl Engine {
     /// When something may happen without any further input.
     #[must_use]
     pub fn next_wake(&self) -> Option<Timestamp> {
-        let runs = self.state.executions.values().filter_map(|run| run.wake);
-        let waiting = self
-            .state
-            .waiting
-            .values()
-            .filter_map(|waiting| waiting.wake);
-        runs.chain(waiting)
-            .chain(self.state.detect.next_wake())
-            .min()
+        let run = self.state.executions.first_due().map(|(at, _)| at);
+        let waiting = self.state.waiting.first_due().map(|(at, _)| at);
+        let detection = self.state.detect.next_wake();
+        run.into_iter().chain(waiting).chain(detection).min()
     }
 
     /// Whether a fact from outside would be taken.
@@ -310,9 +305,7 @@ impl Engine {
     }
 
     pub(crate) fn with_execution(&mut self, id: &ExecutionId, change: impl FnOnce(&mut Execution)) {
-        if let Some(execution) = self.state.executions.get_mut(id) {
-            change(execution);
-        }
+        self.state.executions.change(id, change);
     }
 
     pub(crate) fn next_ordinal(&mut self) -> u64 {

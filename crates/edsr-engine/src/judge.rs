@@ -193,7 +193,7 @@ impl Engine {
 
     /// Another bundle came into force: what was judged by the old one and has not begun is planned and judged anew.
     pub(crate) fn plan_anew(&mut self, cause: Cause) {
-        let waiting = std::mem::take(&mut self.state.waiting).into_values();
+        let waiting = self.state.waiting.take();
         let proposals = std::mem::take(&mut self.state.proposals).into_values();
         let mut plans: Vec<_> = waiting
             .map(|waiting| (waiting.seq, waiting.plan))

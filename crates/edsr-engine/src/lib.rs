@@ -26,6 +26,7 @@ pub mod policy;
 mod respond;
 mod state;
 pub mod template;
+mod timed;
 
 pub use decide::{EXECUTIONS_MAX, RUNS_MAX, STARTS_MAX};
 pub use detect::{

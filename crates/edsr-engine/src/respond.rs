@@ -124,9 +124,7 @@ impl Engine {
         };
         let correlation = detection.incident.to_string();
         self.emit(fact, Some(cause), Some(correlation));
-        self.state
-            .waiting
-            .retain(|(detection, _), _| detection != id);
+        self.state.waiting.retain(|(detection, _)| detection != id);
         self.state
             .proposals
             .retain(|_, proposal| proposal.plan.detection.as_ref() != Some(id));

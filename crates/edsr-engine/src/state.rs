@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::decide::GuardLedger;
 use crate::detect::DetectState;
 use crate::execute::Execution;
+use crate::timed::{Due, Lately, Timed};
 
 /// The state at one place of the event log and of the journal.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -35,13 +36,13 @@ pub(crate) struct State {
     pub(crate) pauses: BTreeMap<PauseId, Pause>,
     pub(crate) ledger: GuardLedger,
     /// Plans that were denied for reasons that pass.
-    pub(crate) waiting: BTreeMap<(DetectionId, String), Waiting>,
+    pub(crate) waiting: Timed<(DetectionId, String), Waiting>,
     /// Plans that wait for a person.
     pub(crate) proposals: BTreeMap<DecisionId, Proposal>,
     /// Runs that have not ended.
-    pub(crate) executions: BTreeMap<ExecutionId, Execution>,
+    pub(crate) executions: Timed<ExecutionId, Execution>,
     /// Which runs lately caused what, to recognise events that our own actions caused.
-    pub(crate) recent: BTreeMap<ExecutionId, (Timestamp, u32)>,
+    pub(crate) recent: Lately<ExecutionId, u32>,
 }
 
 /// A detection that matters still.
@@ -98,4 +99,16 @@ pub(crate) fn digest(state: &State) -> Result<Digest, rmp_serde::encode::Error> 
 /// Names whatever `target` a detection's incident is held together by.
 pub(crate) fn group_of_target(target: &TargetRef) -> String {
     format!("target:{target}")
+}
+
+impl Due for Waiting {
+    fn due(&self) -> Option<(Timestamp, Seq)> {
+        self.wake.map(|at| (at, self.seq))
+    }
+}
+
+impl Due for Execution {
+    fn due(&self) -> Option<(Timestamp, Seq)> {
+        self.wake.map(|at| (at, self.seq))
+    }
 }

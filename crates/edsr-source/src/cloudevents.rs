@@ -137,14 +137,20 @@ fn batch(body: &[u8], limits: &Limits) -> Result<Parsed, ParseError> {
 }
 
 fn lines(body: &[u8], limits: &Limits) -> Result<Parsed, ParseError> {
-    let lines = body
-        .split(|byte| *byte == b'\n')
-        .map(<[u8]>::trim_ascii)
-        .filter(|line| !line.is_empty());
-    if lines.clone().nth(limits.batch_events).is_some() {
-        return Err(ParseError::BatchEvents(limits.batch_events));
+    let mut lines = Vec::new();
+    let mut begin = 0;
+    for end in memchr::memchr_iter(b'\n', body).chain([body.len()]) {
+        let line = body[begin..end].trim_ascii();
+        begin = end + 1;
+        if line.is_empty() {
+            continue;
+        }
+        if lines.len() == limits.batch_events {
+            return Err(ParseError::BatchEvents(limits.batch_events));
+        }
+        lines.push(line);
     }
-    each(lines, limits)
+    each(lines.into_iter(), limits)
 }
 
 fn each<'b>(pieces: impl Iterator<Item = &'b [u8]>, limits: &Limits) -> Result<Parsed, ParseError> {

@@ -261,10 +261,10 @@ impl Engine {
 
     /// The run's wake-up: the next attempt, or the end of verification.
     pub(crate) fn wake_execution(&mut self, id: &ExecutionId) {
-        let Some(execution) = self.state.executions.get_mut(id) else {
+        self.with_execution(id, |execution| execution.wake = None);
+        let Some(execution) = self.state.executions.get(id) else {
             return;
         };
-        execution.wake = None;
         if execution.status == ExecutionStatus::Verifying {
             return self.verification_over(id);
         }
@@ -307,12 +307,12 @@ impl Engine {
     pub(crate) fn count_failure(&mut self, attempt: &AttemptId) -> u32 {
         self.state
             .executions
-            .get_mut(&attempt.execution)
-            .map_or(0, |execution| {
+            .change(&attempt.execution, |execution| {
                 let failures = &mut execution.steps[execution.cursor].failures[index(attempt.role)];
                 *failures += 1;
                 *failures
             })
+            .unwrap_or(0)
     }
 
     pub(crate) fn attempts_allowed(&self, id: &ExecutionId, role: StepRole) -> u32 {
