@@ -128,10 +128,13 @@ pub(super) struct Subtrees<'c> {
 }
 
 impl<'c> Subtrees<'c> {
-    pub(super) const fn new(connection: &'c Connection) -> Self {
+    /// Those beyond the first `done` entries, which were compared before.
+    pub(super) fn new(connection: &'c Connection, done: u64) -> Self {
+        let levels = (0..u64::BITS).filter(|level| is_kept(*level));
+        let before: u64 = levels.map(|level| done >> level).sum();
         Self {
             connection,
-            seen: 0,
+            seen: i64::try_from(before).unwrap_or(i64::MAX),
         }
     }
 

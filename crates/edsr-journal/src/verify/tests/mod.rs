@@ -1,5 +1,6 @@
 mod ends;
 mod entries;
+mod large;
 
 use std::collections::BTreeSet;
 use std::fs;
