@@ -110,6 +110,13 @@ impl<'r> Anchors<'r> {
         Ok(anchors)
     }
 
+    /// Whether a checkpoint of `size` entries or less is still to be compared.
+    pub(super) fn is_due(&self, size: u64) -> bool {
+        let stored = self.next_stored.as_ref().map(|stored| stored.size);
+        let other = self.next_other.as_ref().map(|anchor| anchor.size);
+        stored.is_some_and(|due| due <= size) || other.is_some_and(|due| due <= size)
+    }
+
     /// The walk has come to `size` entries; their root is known unless places before are unknown.
     pub(super) fn reached(
         &mut self,

@@ -7,10 +7,13 @@ use super::anchors::Anchors;
 use super::indexes::{Mentions, Subtrees};
 use super::row::{COLUMNS, EntryRow};
 use super::{FindingKind, VerifyOptions, VerifyReport};
-use crate::mention::mentions;
 use crate::merkle::{CompactRange, leaf_hash};
 use crate::sqlite::end::HeadRow;
+use crate::sqlite::mentions::settled;
 use crate::sqlite::schema::Meta;
+
+const MENTIONS: &str = "SELECT id, seq, 0 FROM mention WHERE seq >= ?1
+     UNION ALL SELECT id, seq, 1 FROM recent WHERE seq >= ?1 ORDER BY 2, 1";
 
 /// How far a walk has come, and all it knows of the entries before.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,9 +67,12 @@ pub(super) fn walk(
 ) -> rusqlite::Result<Progress> {
     let head = HeadRow::read(connection)?;
     let (first, done) = (from.first_row(), from.done());
-    let mut statement = connection
-        .prepare_cached("SELECT id, seq FROM mention WHERE seq >= ?1 ORDER BY seq, id")?;
-    let mentions = Mentions::new(statement.query([first])?);
+    let mut statement = connection.prepare_cached(MENTIONS)?;
+    let end = match &head {
+        Some(head) => head.seq,
+        None => last_entry(connection)?,
+    };
+    let mentions = Mentions::new(statement.query([first])?, settled(end));
     let mut statement = connection
         .prepare_cached("SELECT size, note FROM checkpoint WHERE size >= ?1 ORDER BY size")?;
     let stored = statement.query([first])?;
@@ -89,6 +95,12 @@ pub(super) fn walk(
         walk.finish()?;
     }
     Ok(walk.at)
+}
+
+fn last_entry(connection: &Connection) -> rusqlite::Result<u64> {
+    let sql = "SELECT max(seq) FROM entry";
+    let last: Option<i64> = connection.query_row(sql, [], |row| row.get(0))?;
+    Ok(last.map_or(0, |last| u64::try_from(last).unwrap_or(0)))
 }
 
 struct Walk<'w> {
@@ -182,7 +194,7 @@ impl Walk<'_> {
         match trusted {
             Some(draft) => {
                 bent.extend(row.bent_columns(draft));
-                self.mentions.compare(seq, &mentions(draft), self.report)?;
+                self.mentions.compare(seq, draft, self.report)?;
             }
             None => self.mentions.skip(seq, seq, self.report)?,
         }
@@ -249,8 +261,10 @@ impl Walk<'_> {
         kept?;
         self.at.prev = Some(hash);
         self.report.last = self.at.next_seq;
-        let root = self.at.whole.then(|| self.at.tree.root());
-        self.anchors.reached(self.at.next_seq, root, self.report)?;
+        if self.anchors.is_due(self.at.next_seq) {
+            let root = self.at.whole.then(|| self.at.tree.root());
+            self.anchors.reached(self.at.next_seq, root, self.report)?;
+        }
         self.at.next_seq += 1;
         Ok(())
     }

@@ -10,6 +10,7 @@ use rusqlite::params;
 use super::entries::{EDITS, changes};
 use super::*;
 use crate::merkle::leaf_hash;
+use crate::sqlite::mentions::settled;
 use crate::sqlite::rows::{digest, tree_bytes};
 use crate::verify::walk::{Progress, walk};
 
@@ -49,13 +50,15 @@ fn large() -> &'static Large {
 /// Where a walk stands before the first entry and after each, by the stored hashes.
 fn stands(connection: &Connection) -> Vec<Progress> {
     let mut after = vec![Progress::none()];
-    let sql = "SELECT hash, at FROM entry ORDER BY seq";
+    let sql = "SELECT hash, body FROM entry ORDER BY seq";
     let mut statement = connection.prepare(sql).unwrap();
     let mut rows = statement.query([]).unwrap();
     while let Some(row) = rows.next().unwrap() {
         let mut next = after[after.len() - 1].clone();
         next.prev = digest(row.get_ref(0).unwrap());
-        next.last_at = Some(row.get(1).unwrap());
+        let body = row.get_ref(1).unwrap().as_bytes().unwrap();
+        let draft: Draft = serde_json::from_slice(body).unwrap();
+        next.last_at = Some(draft.at.as_micros());
         next.tree.push(leaf_hash(&next.prev.unwrap().0), |_| {});
         next.next_seq += 1;
         after.push(next);
@@ -115,6 +118,7 @@ fn cut(left: u64) -> Attack {
         sql: format!(
             "DELETE FROM entry WHERE seq > {left};
              DELETE FROM mention WHERE seq > {left};
+             DELETE FROM recent WHERE seq > {left};
              DELETE FROM checkpoint WHERE size > {left};
              DELETE FROM subtree WHERE (position + 1) << level > {left}"
         ),
@@ -122,13 +126,20 @@ fn cut(left: u64) -> Attack {
     }
 }
 
-/// Puts the head in that the journal had when `size` was its last entry.
-fn put_head(connection: &Connection, size: u64) {
+/// Puts the head in that the journal had when `size` was its last entry, and back among the recent what was so then,
+/// for the entries from `first` on.
+fn put_head(connection: &Connection, size: u64, first: u64) {
     let then = &large().after[size as usize];
     let sql = "UPDATE head SET seq = ?1, hash = ?2, at = ?3, tree = ?4, note = ?5";
     let (hash, at) = (then.prev.unwrap().0, then.last_at.unwrap_or(0));
     let row = params![size, hash, at, tree_bytes(&then.tree), note(size)];
     assert_eq!(connection.execute(sql, row).unwrap(), 1);
+    let first = first.max(settled(size) + 1);
+    let recent = format!(
+        "INSERT INTO recent SELECT id, seq FROM mention WHERE seq >= {first} AND id NOT LIKE 'kind:%';
+         DELETE FROM mention WHERE seq >= {first}"
+    );
+    connection.execute_batch(&recent).unwrap();
 }
 
 /// The edit whose turn it is, so that each is made all over the journal.
@@ -152,6 +163,10 @@ impl Attacked {
         fs::copy(&large().path, &path).unwrap();
         let connection = Connection::open(&path).unwrap();
         let meta = schema::check(&connection, &path).unwrap();
+        // A walk over everything sorts what is mentioned by place. One that begins anywhere must find it there.
+        let sql = "CREATE INDEX mention_by_seq ON mention (seq, id);
+             CREATE INDEX recent_by_seq ON recent (seq, id)";
+        connection.execute_batch(sql).unwrap();
         Self {
             dir,
             path,
@@ -161,6 +176,8 @@ impl Attacked {
     }
 
     fn bench(self) -> Bench {
+        let sql = "DROP INDEX mention_by_seq; DROP INDEX recent_by_seq";
+        self.connection.execute_batch(sql).unwrap();
         Bench {
             _dir: self.dir,
             path: self.path,
@@ -208,7 +225,7 @@ impl Attacked {
             let from = left.saturating_sub(1);
             expect(&self.walk(from, None, &options()), &attack.named, "cut");
             transaction.execute_batch("SAVEPOINT head").unwrap();
-            put_head(&transaction, left);
+            put_head(&transaction, left, from);
             let report = self.walk(from, None, &kept);
             expect(&report, &[(RolledBack, left)], "cut, with the old head");
             transaction
@@ -289,11 +306,34 @@ fn a_walk_from_the_first_entry_names_each_the_same() {
     }
 }
 
+#[test]
+fn every_row_of_what_is_mentioned_has_its_place() {
+    let bench = Attacked::new().bench();
+    let end = settled(LARGE);
+    let take = format!("SELECT id, seq FROM mention WHERE seq = {end} LIMIT 1");
+    let all = [
+        "DELETE FROM mention WHERE seq = 10 AND id LIKE 'kind:%'".to_owned(),
+        "DELETE FROM mention WHERE id = (SELECT min(id) FROM mention WHERE seq = 20) AND seq = 20"
+            .to_owned(),
+        "UPDATE mention SET id = 'kind:note' WHERE seq = 30 AND id LIKE 'kind:%'".to_owned(),
+        "UPDATE mention SET seq = 50 WHERE seq = 40 AND id LIKE 'kind:%'".to_owned(),
+        "INSERT INTO mention VALUES ('zzz', 60)".to_owned(),
+        "INSERT INTO recent SELECT id, seq FROM mention WHERE seq = 70 LIMIT 1".to_owned(),
+        format!("INSERT INTO recent {take}; DELETE FROM mention WHERE (id, seq) = ({take})"),
+        format!(
+            "INSERT INTO mention SELECT id, seq FROM recent WHERE seq = {end} + 1; DELETE FROM recent WHERE seq = {end} + 1"
+        ),
+        format!("INSERT INTO mention VALUES ('kind:note', {LARGE})"),
+    ];
+    let named = [10, 20, 30, 40, 50, 60, 70, end, end + 1, LARGE];
+    bench.check(&all.join(";"), &all_of(Index, &named));
+}
+
 /// Another history from `seq` on, whole in itself and signed with the journal's own key.
 fn made_anew(seq: u64) -> Bench {
     let bench = Attacked::new().bench();
     bench.connection.execute_batch(&cut(seq - 1).sql).unwrap();
-    put_head(&bench.connection, seq - 1);
+    put_head(&bench.connection, seq - 1, 1);
     let mut journal = SqliteJournal::open(&bench.path, signer(), SqliteOptions::default()).unwrap();
     let mut from = seq;
     while from <= LARGE {
