@@ -21,6 +21,8 @@ const BEFORE: u64 = 30_000;
 /// Units of so many entries, and how many entries each round appends.
 const UNITS: [(usize, usize); 3] = [(1, 400), (16, 4_000), (256, 12_800)];
 const ROUNDS: usize = 5;
+/// So many entries are appended to find the slowest append.
+const SLOWEST_OF: usize = 20_000;
 /// The kinds a run of ten steps writes, by their place in the samples.
 const OPENING: [u64; 4] = [7, 10, 11, 12];
 const STEP: [u64; 2] = [13, 5];
@@ -154,16 +156,20 @@ fn median(costs: &[Cost]) -> Cost {
 
 fn line(name: &str, ours: &[Cost], bare: &[Cost]) {
     let (ours, bare) = (median(ours), median(bare));
+    let ratio = |ours: f64, bare: f64| match bare > 0.0 {
+        true => format!("{:.2}", ours / bare),
+        false => "-".to_owned(),
+    };
     println!(
-        "{name:<12} {:>9.1} {:>9.1} {:>8.0} | {:>9.1} {:>9.1} {:>8.0} | {:>5.2} {:>5.2}",
+        "{name:<12} {:>9.1} {:>9.1} {:>8.0} | {:>9.1} {:>9.1} {:>8.0} | {:>5} {:>5}",
         ours.wall_us,
         ours.cpu_us,
         ours.bytes,
         bare.wall_us,
         bare.cpu_us,
         bare.bytes,
-        ours.cpu_us / bare.cpu_us,
-        ours.bytes / bare.bytes,
+        ratio(ours.cpu_us, bare.cpu_us),
+        ratio(ours.bytes, bare.bytes),
     );
 }
 
@@ -195,7 +201,22 @@ fn appends(dir: &Path, journal: &mut SqliteJournal) -> Fallible<()> {
         }
         line(&format!("append {unit}"), &ours, &limit);
     }
+    println!(
+        "the slowest append of 16: {:.1} ms of CPU",
+        slowest(journal, seq)? / 1e3
+    );
     Ok(())
+}
+
+/// Microseconds of CPU of the slowest of many appends: one of them settles what was mentioned since the last time.
+fn slowest(journal: &mut SqliteJournal, first: u64) -> Fallible<f64> {
+    let mut slowest = 0.0_f64;
+    for unit in drafts(first, SLOWEST_OF).chunks(16) {
+        let meter = Meter::start()?;
+        journal.append(unit)?;
+        slowest = slowest.max(meter.stop(1)?.cpu_us);
+    }
+    Ok(slowest)
 }
 
 fn verifications(dir: &Path, options: &VerifyOptions) -> Fallible<()> {
