@@ -1,6 +1,6 @@
 //! How entries are hashed and chained, and how the chain grows; the same for every backend.
 
-use edsr_model::{Digest, Draft, Entry, Seq, Timestamp};
+use edsr_model::{Digest, Draft, Entry, Seq};
 
 use crate::error::JournalError;
 use crate::mention::mentions;
@@ -145,20 +145,14 @@ fn body(draft: &Draft) -> Result<(String, Draft), JournalError> {
 /// The columns beside the body, all taken from it.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Columns<'d> {
-    pub(crate) at: i64,
-    pub(crate) lsn: i64,
     pub(crate) kind: &'static str,
-    pub(crate) actor: String,
     pub(crate) correlation: Option<&'d str>,
 }
 
 impl<'d> Columns<'d> {
     pub(crate) fn of(draft: &'d Draft) -> Self {
         Self {
-            at: Timestamp::as_micros(draft.at),
-            lsn: i64::try_from(draft.lsn.0).unwrap_or(i64::MAX),
             kind: draft.fact.kind(),
-            actor: draft.actor.to_string(),
             correlation: draft.correlation.as_deref(),
         }
     }
@@ -187,7 +181,7 @@ pub(crate) fn open_entry(
 mod tests {
     use super::*;
     use crate::sample;
-    use edsr_model::{Fact, Lsn, Severity};
+    use edsr_model::{Fact, Lsn, Severity, Timestamp};
 
     fn refusal(bend: impl FnOnce(&mut Draft)) -> JournalError {
         let mut draft = sample::drafts(1, 1).remove(0);

@@ -145,7 +145,6 @@ impl JournalReader for MemoryReader {
 fn fits(draft: &Draft, query: &Query) -> bool {
     let mut kinds = query.kinds.iter().take(QUERY_KINDS_MAX);
     (query.kinds.is_empty() || kinds.any(|kind| kind == draft.fact.kind()))
-        && query.lsn.is_none_or(|lsn| lsn == draft.lsn)
         && query.after.is_none_or(|after| draft.seq > after)
         && query.before.is_none_or(|before| draft.seq < before)
         && (query.correlation.is_none() || query.correlation == draft.correlation)

@@ -12,6 +12,20 @@ pub fn event(lsn: Lsn) -> String {
     format!("event:{lsn}")
 }
 
+/// The name under which entries of a correlation are found: the incident's id where it is one.
+#[must_use]
+pub fn correlation(id: &str) -> String {
+    match id.parse::<IncidentId>() {
+        Ok(incident) => incident.to_string(),
+        Err(_) => format!("correlation:{id}"),
+    }
+}
+
+/// The name under which the index has the entries of a kind.
+pub(crate) fn kind(kind: &str) -> String {
+    format!("kind:{kind}")
+}
+
 /// The name under which entries that mention a plan are found.
 #[must_use]
 pub fn plan(hash: PlanHash) -> String {
@@ -19,19 +33,16 @@ pub fn plan(hash: PlanHash) -> String {
 }
 
 /// Everything the draft mentions, each once, sorted: ids of detections, incidents, decisions, executions and
-/// pauses as they are, events as `event:LSN`, entries as `entry:SEQ`, plans as `plan:HASH`.
+/// pauses as they are, events as `event:LSN`, entries as `entry:SEQ`, plans as `plan:HASH`, and a
+/// correlation that is no incident as `correlation:TEXT`.
 #[must_use]
 pub fn mentions(draft: &Draft) -> BTreeSet<String> {
     let mut found = Found(BTreeSet::new());
     if let Some(cause @ (Cause::Event(_) | Cause::Entry(_))) = draft.cause {
         found.id(cause);
     }
-    if let Some(incident) = draft
-        .correlation
-        .as_deref()
-        .and_then(|id| id.parse::<IncidentId>().ok())
-    {
-        found.id(incident);
+    if let Some(id) = &draft.correlation {
+        found.0.insert(correlation(id));
     }
     found.fact(&draft.fact);
     found.0
@@ -178,6 +189,7 @@ mod tests {
         assert_eq!(mentions(&draft), expected);
         draft.cause = Some(Cause::Timer);
         draft.correlation = Some("order-17".into());
-        assert_eq!(mentions(&draft), BTreeSet::new());
+        let expected = BTreeSet::from(["correlation:order-17".to_owned()]);
+        assert_eq!(mentions(&draft), expected);
     }
 }

@@ -1,6 +1,6 @@
 //! What every journal promises.
 
-use edsr_model::{Digest, Draft, Entry, Lsn, Seq, Timestamp};
+use edsr_model::{Digest, Draft, Entry, Seq, Timestamp};
 
 use crate::error::JournalError;
 
@@ -121,10 +121,8 @@ pub struct Query {
     pub kinds: Vec<String>,
     /// This correlation, exactly.
     pub correlation: Option<String>,
-    /// It mentions this: the id of a detection, incident, decision, execution or pause, `event:LSN`, `entry:SEQ` or `plan:HASH`.
+    /// It mentions this: the id of a detection, incident, decision, execution or pause, `event:LSN`, `entry:SEQ`, `plan:HASH` or `correlation:TEXT`.
     pub mention: Option<String>,
-    /// Made when this was the last event seen.
-    pub lsn: Option<Lsn>,
     /// Later than this entry.
     pub after: Option<Seq>,
     /// Earlier than this entry.
@@ -141,7 +139,6 @@ impl Default for Query {
             kinds: Vec::new(),
             correlation: None,
             mention: None,
-            lsn: None,
             after: None,
             before: None,
             order: Order::default(),

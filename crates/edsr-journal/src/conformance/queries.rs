@@ -1,6 +1,6 @@
 //! Queries to ask, and what they must give.
 
-use edsr_model::{Draft, Lsn, Seq};
+use edsr_model::{Draft, Seq};
 
 use crate::mention::mentions;
 use crate::port::{Order, Query};
@@ -47,12 +47,12 @@ pub(super) fn some_queries() -> Vec<Query> {
             ..base.clone()
         },
         Query {
-            lsn: Some(Lsn(20)),
-            ..oldest.clone()
+            correlation: Some(sample::detection(40).incident.to_string()),
+            ..base.clone()
         },
         Query {
-            lsn: Some(Lsn(u64::MAX)),
-            ..base.clone()
+            mention: Some("correlation:order-3".into()),
+            ..oldest.clone()
         },
         Query {
             after: Some(Seq(100)),
@@ -95,7 +95,6 @@ pub(super) fn some_queries() -> Vec<Query> {
         Query {
             mention: Some("event:20".into()),
             correlation: Some("order-3".into()),
-            lsn: Some(Lsn(20)),
             ..base
         },
     ]
@@ -108,7 +107,6 @@ pub(super) fn naive(drafts: &[Draft], query: &Query) -> Vec<Draft> {
         let wrong = [
             !query.kinds.is_empty() && !query.kinds.contains(&draft.fact.kind().to_owned()),
             query.correlation.is_some() && query.correlation != draft.correlation,
-            query.lsn.is_some_and(|lsn| lsn != draft.lsn),
             query.after.is_some_and(|after| after >= draft.seq),
             query.before.is_some_and(|before| before <= draft.seq),
             query

@@ -2,6 +2,8 @@
 
 pub(crate) mod end;
 pub(crate) mod known;
+pub(crate) mod mentions;
+mod query;
 mod reader;
 pub(crate) mod rows;
 pub(crate) mod schema;
@@ -167,9 +169,8 @@ impl SqliteJournal {
         if !move_head(&transaction, &chain.head, &new.chain, &note)? {
             return Ok(None);
         }
-        for sealed in &new.sealed {
-            insert_entry(&transaction, sealed)?;
-        }
+        insert_entries(&transaction, &new.sealed)?;
+        mentions::insert(&transaction, chain.head.seq.0, &new.sealed)?;
         insert_subtrees(&transaction, &new.subtrees)?;
         for (size, root) in &new.milestones {
             transaction
@@ -245,33 +246,14 @@ impl Journal for SqliteJournal {
     }
 }
 
-fn insert_entry(connection: &Connection, sealed: &Sealed) -> rusqlite::Result<()> {
-    let Sealed {
-        entry,
-        body,
-        mentions,
-    } = sealed;
-    let columns = Columns::of(&entry.draft);
-    let seq = entry.draft.seq.0;
-    connection
-        .prepare_cached(
-            "INSERT INTO entry (seq, at, lsn, kind, actor, correlation, body, prev, hash)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-        )?
-        .execute(params![
-            seq,
-            columns.at,
-            columns.lsn,
-            columns.kind,
-            columns.actor,
-            columns.correlation,
-            body,
-            entry.prev.0,
-            entry.hash.0,
-        ])?;
-    let mut mention = connection.prepare_cached("INSERT INTO mention (id, seq) VALUES (?1, ?2)")?;
-    for id in mentions {
-        mention.execute(params![id, seq])?;
+fn insert_entries(connection: &Connection, all: &[Sealed]) -> rusqlite::Result<()> {
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO entry (seq, kind, correlation, body, prev, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?;
+    for Sealed { entry, body, .. } in all {
+        let Columns { kind, correlation } = Columns::of(&entry.draft);
+        let (seq, prev, hash) = (entry.draft.seq.0, &entry.prev.0, &entry.hash.0);
+        insert.execute(params![seq, kind, correlation, body, prev, hash])?;
     }
     Ok(())
 }

@@ -4,22 +4,20 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use edsr_model::{Digest, Entry, Seq, Timestamp};
-use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension as _, params, params_from_iter};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::end::HeadRow;
+use super::query::{Entries, find};
 use super::rows::{ENTRY_COLUMNS, entry};
 use super::schema::open_readable;
 use crate::error::JournalError;
-use crate::port::{Head, JournalReader, Order, QUERY_KINDS_MAX, QUERY_LIMIT_MAX, Query, READ_MAX};
+use crate::port::{Head, JournalReader, Query, READ_MAX};
 
 pub(super) struct SqliteReader {
     path: PathBuf,
     /// Opened when it is first needed, so that making a reader cannot fail.
     connection: Mutex<Option<Connection>>,
 }
-
-type Entries = Result<Vec<Entry>, JournalError>;
 
 impl SqliteReader {
     pub(super) const fn new(path: PathBuf) -> Self {
@@ -80,13 +78,7 @@ impl JournalReader for SqliteReader {
     }
 
     fn query(&self, query: &Query) -> Entries {
-        let (sql, values) = statement(query);
-        self.with(|connection| {
-            let mut statement = connection.prepare_cached(&sql)?;
-            statement
-                .query_map(params_from_iter(values), entry)?
-                .collect()
-        })?
+        self.with(|connection| find(connection, query))?
     }
 
     fn head(&self) -> Result<Head, JournalError> {
@@ -128,66 +120,4 @@ fn check_row(from: Seq, entries: &[Entry]) -> Result<(), JournalError> {
         seq = seq.next();
     }
     Ok(())
-}
-
-fn statement(query: &Query) -> (String, Vec<Value>) {
-    let mut values = Vec::new();
-    let mut conditions = Vec::new();
-    // Every condition has the place of its value at its end, so that values are never part of the text.
-    let mut add = |condition: &str, value: Value| {
-        values.push(value);
-        conditions.push(format!("{condition} ?{}", values.len()));
-    };
-    let number = |number: u64| Value::Integer(i64::try_from(number).unwrap_or(i64::MAX));
-    let from = match &query.mention {
-        Some(id) => {
-            add("m.id =", Value::Text(id.clone()));
-            "mention m CROSS JOIN entry e ON e.seq = m.seq"
-        }
-        None => "entry e",
-    };
-    let seq = if query.mention.is_some() {
-        "m.seq"
-    } else {
-        "e.seq"
-    };
-    if let Some(after) = query.after {
-        add(&format!("{seq} >"), number(after.0));
-    }
-    if let Some(before) = query.before {
-        add(&format!("{seq} <"), number(before.0));
-    }
-    if let Some(lsn) = query.lsn {
-        // No entry has one that large, and -1 is none either.
-        add(
-            "e.lsn =",
-            Value::Integer(i64::try_from(lsn.0).unwrap_or(-1)),
-        );
-    }
-    if let Some(correlation) = &query.correlation {
-        add("e.correlation =", Value::Text(correlation.clone()));
-    }
-    if !query.kinds.is_empty() {
-        let kinds = query.kinds.iter().take(QUERY_KINDS_MAX);
-        let first = values.len() + 1;
-        values.extend(kinds.map(|kind| Value::Text(kind.clone())));
-        let places: Vec<_> = (first..=values.len())
-            .map(|place| format!("?{place}"))
-            .collect();
-        conditions.push(format!("e.kind IN ({})", places.join(", ")));
-    }
-    let filter = if conditions.is_empty() {
-        "true".to_owned()
-    } else {
-        conditions.join(" AND ")
-    };
-    let order = match query.order {
-        Order::NewestFirst => "DESC",
-        Order::OldestFirst => "ASC",
-    };
-    let limit = query.limit.min(QUERY_LIMIT_MAX);
-    let sql = format!(
-        "SELECT {ENTRY_COLUMNS} FROM {from} WHERE {filter} ORDER BY {seq} {order} LIMIT {limit}"
-    );
-    (sql, values)
 }

@@ -14,31 +14,28 @@ use crate::signer::Signer;
 /// Says in the file's header that it is a journal: "edsJ".
 const APPLICATION_ID: i64 = 0x6564_734a;
 /// The version of the tables and of what is hashed.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 const PAGE_BYTES: u64 = 4096;
+/// The writer holds so much of the file in memory, in KiB: about the pages that one settling of mentions changes.
+const CACHE_KIB: i64 = 8192;
 /// The write-ahead log is cut back to this after a burst, in bytes.
 const WAL_BYTES_KEPT: i64 = 64 * 1024 * 1024;
 
-// `body` is the truth. The other columns of `entry`, and `mention`, are an index over it; `subtree` saves
-// reading every hash for a proof. All of them can be made again from the bodies, and are compared with them.
+// `body` is the truth. `kind`, `correlation`, `mention` and `recent` are an index over it, and only what some query asks for is in
+// it: each row there costs as much as the entry. `subtree` saves reading every hash for a proof. All of them can be made
+// again from the bodies, and are compared with them.
 const TABLES: &str = "
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE entry (
     seq INTEGER PRIMARY KEY,
-    at INTEGER NOT NULL,
-    lsn INTEGER NOT NULL,
     kind TEXT NOT NULL,
-    actor TEXT NOT NULL,
     correlation TEXT,
     body TEXT NOT NULL,
     prev BLOB NOT NULL,
     hash BLOB NOT NULL
 ) STRICT;
-CREATE INDEX entry_by_kind ON entry (kind);
-CREATE INDEX entry_by_correlation ON entry (correlation) WHERE correlation IS NOT NULL;
-CREATE INDEX entry_by_lsn ON entry (lsn);
 CREATE TABLE mention (id TEXT NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (id, seq)) STRICT, WITHOUT ROWID;
-CREATE INDEX mention_by_seq ON mention (seq, id);
+CREATE TABLE recent (id TEXT NOT NULL, seq INTEGER NOT NULL) STRICT;
 CREATE TABLE subtree (
     level INTEGER NOT NULL,
     position INTEGER NOT NULL,
@@ -72,6 +69,7 @@ pub(crate) fn open_writable(path: &Path, bytes_max: u64) -> rusqlite::Result<Con
     let mode: String =
         connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
     connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     let synchronous: i64 = connection.pragma_query_value(None, "synchronous", |row| row.get(0))?;
     if mode != "wal" || synchronous != 2 {
         let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CANTOPEN);

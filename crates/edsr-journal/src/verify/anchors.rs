@@ -45,11 +45,13 @@ struct Anchor {
 }
 
 impl<'r> Anchors<'r> {
+    /// Those beyond the first `done` entries, which were compared before; all where there are none.
     pub(super) fn new(
         stored: Rows<'r>,
         head: Option<&HeadRow>,
         meta: &Meta,
         options: &VerifyOptions,
+        done: u64,
         report: &mut VerifyReport,
     ) -> rusqlite::Result<Self> {
         let key = options.public_key.clone();
@@ -85,8 +87,10 @@ impl<'r> Anchors<'r> {
             );
             report.add(FindingKind::Head, head.seq, text);
         }
+        others.retain(|anchor| done == 0 || anchor.size > done);
         others.sort_by_key(|anchor| anchor.size);
         let mut others = others.into_iter();
+        let milestone = done - done % meta.checkpoint_every;
         let mut anchors = Self {
             stored,
             next_stored: None,
@@ -94,14 +98,23 @@ impl<'r> Anchors<'r> {
             others,
             key,
             interval: meta.checkpoint_every,
-            milestone: 0,
-            fitted: 0,
+            milestone,
+            fitted: milestone,
             broken: false,
             longest: head.map_or(0, |head| head.seq),
         };
         anchors.read_stored()?;
-        anchors.reached(0, Some(crate::merkle::empty_root()), report)?;
+        if done == 0 {
+            anchors.reached(0, Some(crate::merkle::empty_root()), report)?;
+        }
         Ok(anchors)
+    }
+
+    /// Whether a checkpoint of `size` entries or less is still to be compared.
+    pub(super) fn is_due(&self, size: u64) -> bool {
+        let stored = self.next_stored.as_ref().map(|stored| stored.size);
+        let other = self.next_other.as_ref().map(|anchor| anchor.size);
+        stored.is_some_and(|due| due <= size) || other.is_some_and(|due| due <= size)
     }
 
     /// The walk has come to `size` entries; their root is known unless places before are unknown.

@@ -1,46 +1,61 @@
 //! What was derived from the entries to find them faster.
 
-use std::collections::BTreeSet;
-
+use edsr_model::Draft;
 use rusqlite::{Connection, OptionalExtension as _, Rows, params};
 
 use super::{FindingKind, VerifyReport};
+use crate::mention::{kind, mentions};
 use crate::merkle::Subtree;
 use crate::sqlite::rows::{bytes, digest, is_kept};
 
-/// The table `mention`, walked beside the entries.
+/// The tables `mention` and `recent`, walked beside the entries.
 pub(super) struct Mentions<'r> {
     rows: Rows<'r>,
+    /// The last entry whose rows are in `mention`.
+    settled: u64,
     /// The next row, once one was asked for.
-    next: Option<(Vec<u8>, i64)>,
+    next: Option<Mention>,
     ended: bool,
 }
 
+struct Mention {
+    id: Vec<u8>,
+    seq: i64,
+    recent: bool,
+}
+
 impl<'r> Mentions<'r> {
-    pub(super) const fn new(rows: Rows<'r>) -> Self {
+    pub(super) const fn new(rows: Rows<'r>, settled: u64) -> Self {
         Self {
             rows,
+            settled,
             next: None,
             ended: false,
         }
     }
 
-    /// Whether the rows of the entry are exactly `expected`; reports the first that is not.
+    /// Whether the rows of the entry are exactly those of what it says; reports the first that is not.
     pub(super) fn compare(
         &mut self,
         seq: u64,
-        expected: &BTreeSet<String>,
+        draft: &Draft,
         report: &mut VerifyReport,
     ) -> rusqlite::Result<()> {
         self.strays_before(seq, report)?;
         let mut wrong: Option<String> = None;
+        let settled = seq <= self.settled;
+        let mut expected = mentions(draft);
+        if settled {
+            expected.insert(kind(draft.fact.kind()));
+        }
         let mut expected = expected.iter();
-        while let Some(id) = self.take_at(seq)? {
+        while let Some(row) = self.take_at(seq)? {
             let same = expected
                 .next()
-                .is_some_and(|expected| expected.as_bytes() == id);
+                .is_some_and(|expected| expected.as_bytes() == row.id)
+                && settled != row.recent;
             if !same && wrong.is_none() {
-                let id = String::from_utf8_lossy(&id);
+                let id = String::from_utf8_lossy(&row.id);
                 wrong = Some(format!("the index differs from the entry at `{id}`"));
             }
         }
@@ -107,17 +122,22 @@ impl<'r> Mentions<'r> {
         // Asking again after the end would start over.
         if self.next.is_none() && !self.ended {
             match self.rows.next()? {
-                Some(row) => self.next = Some((bytes(row.get_ref(0)?).to_vec(), row.get(1)?)),
+                Some(row) => {
+                    self.next = Some(Mention {
+                        id: bytes(row.get_ref(0)?).to_vec(),
+                        seq: row.get(1)?,
+                        recent: row.get(2)?,
+                    });
+                }
                 None => self.ended = true,
             }
         }
-        Ok(self.next.as_ref().map(|(_, seq)| *seq))
+        Ok(self.next.as_ref().map(|row| row.seq))
     }
 
-    fn take_at(&mut self, seq: u64) -> rusqlite::Result<Option<Vec<u8>>> {
+    fn take_at(&mut self, seq: u64) -> rusqlite::Result<Option<Mention>> {
         self.peek()?;
-        let next = self.next.take_if(|(_, at)| u64::try_from(*at) == Ok(seq));
-        Ok(next.map(|(id, _)| id))
+        Ok(self.next.take_if(|row| u64::try_from(row.seq) == Ok(seq)))
     }
 }
 
@@ -128,10 +148,13 @@ pub(super) struct Subtrees<'c> {
 }
 
 impl<'c> Subtrees<'c> {
-    pub(super) const fn new(connection: &'c Connection) -> Self {
+    /// Those beyond the first `done` entries, which were compared before.
+    pub(super) fn new(connection: &'c Connection, done: u64) -> Self {
+        let levels = (0..u64::BITS).filter(|level| is_kept(*level));
+        let before: u64 = levels.map(|level| done >> level).sum();
         Self {
             connection,
-            seen: 0,
+            seen: i64::try_from(before).unwrap_or(i64::MAX),
         }
     }
 

@@ -214,7 +214,8 @@ pub(crate) fn verify_in(
         );
     }
     integrity(connection, &mut report).map_err(fail)?;
-    walk::walk(connection, &meta, options, &mut report).map_err(fail)?;
+    let start = walk::Progress::none();
+    walk::walk(connection, &meta, options, start, None, &mut report).map_err(fail)?;
     if let Some((seq, _)) = known::read(path).filter(|(seq, _)| seq.0 > report.last) {
         let text = format!(
             "{seq} entries were durable, and the last one that can be read is {}",

@@ -7,15 +7,12 @@ use rusqlite::types::ValueRef;
 use crate::chain::{Columns, entry_hash};
 use crate::sqlite::rows::{bytes, digest};
 
-pub(super) const COLUMNS: &str = "seq, at, lsn, kind, actor, correlation, body, prev, hash";
+pub(super) const COLUMNS: &str = "seq, kind, correlation, body, prev, hash";
 
 #[derive(Debug)]
 pub(super) struct EntryRow {
     pub(super) seq: i64,
-    at: Option<i64>,
-    lsn: Option<i64>,
     kind: Vec<u8>,
-    actor: Vec<u8>,
     correlation: Option<Vec<u8>>,
     body: Vec<u8>,
     /// `None` where it is no hash at all.
@@ -30,19 +27,16 @@ pub(super) struct EntryRow {
 impl EntryRow {
     pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
         let text = |place: usize| row.get_ref(place).map(|value| bytes(value).to_vec());
-        let body = text(6)?;
+        let body = text(3)?;
         let mut read = Self {
             seq: row.get(0)?,
-            at: int(row.get_ref(1)?),
-            lsn: int(row.get_ref(2)?),
-            kind: text(3)?,
-            actor: text(4)?,
-            correlation: match row.get_ref(5)? {
+            kind: text(1)?,
+            correlation: match row.get_ref(2)? {
                 ValueRef::Null => None,
                 value => Some(bytes(value).to_vec()),
             },
-            prev: digest(row.get_ref(7)?),
-            hash: digest(row.get_ref(8)?),
+            prev: digest(row.get_ref(4)?),
+            hash: digest(row.get_ref(5)?),
             draft: serde_json::from_slice(&body).ok(),
             body,
             own: None,
@@ -78,21 +72,11 @@ impl EntryRow {
         let correlation = expected.correlation.map(str::as_bytes);
         let bent = [
             ("seq", self.place() != draft.seq),
-            ("at", self.at != Some(expected.at)),
-            ("lsn", self.lsn != Some(expected.lsn)),
             ("kind", self.kind != expected.kind.as_bytes()),
-            ("actor", self.actor != expected.actor.as_bytes()),
             ("correlation", self.correlation.as_deref() != correlation),
         ];
         bent.into_iter()
             .filter_map(|(name, bent)| bent.then_some(name))
             .collect()
-    }
-}
-
-fn int(value: ValueRef<'_>) -> Option<i64> {
-    match value {
-        ValueRef::Integer(number) => Some(number),
-        _ => None,
     }
 }

@@ -7,38 +7,100 @@ use super::anchors::Anchors;
 use super::indexes::{Mentions, Subtrees};
 use super::row::{COLUMNS, EntryRow};
 use super::{FindingKind, VerifyOptions, VerifyReport};
-use crate::mention::mentions;
 use crate::merkle::{CompactRange, leaf_hash};
 use crate::sqlite::end::HeadRow;
+use crate::sqlite::mentions::settled;
 use crate::sqlite::schema::Meta;
 
+const MENTIONS: &str = "SELECT id, seq, 0 FROM mention WHERE seq >= ?1
+     UNION ALL SELECT id, seq, 1 FROM recent WHERE seq >= ?1 ORDER BY 2, 1";
+
+/// How far a walk has come, and all it knows of the entries before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Progress {
+    /// The tree over the hashes believed so far.
+    pub(super) tree: CompactRange,
+    /// Whether that is the tree that was signed, as far as is known: no place in it is unknown.
+    pub(super) whole: bool,
+    /// The hash the next entry must link to, where it is known.
+    pub(super) prev: Option<Digest>,
+    /// The time of the last entry, where its body can be believed.
+    pub(super) last_at: Option<i64>,
+    /// The place of the next entry.
+    pub(super) next_seq: u64,
+}
+
+impl Progress {
+    /// Before the first entry.
+    pub(super) fn none() -> Self {
+        Self {
+            tree: CompactRange::new(0),
+            whole: true,
+            prev: Some(Digest::default()),
+            last_at: None,
+            next_seq: 1,
+        }
+    }
+
+    /// How many places are behind.
+    const fn done(&self) -> u64 {
+        self.next_seq - 1
+    }
+
+    /// The first row that is still to be read. Rows before the first place are read where nothing was yet.
+    fn first_row(&self) -> i64 {
+        match self.done() {
+            0 => i64::MIN,
+            _ => i64::try_from(self.next_seq).unwrap_or(i64::MAX),
+        }
+    }
+}
+
+/// Walks on from where another walk stood: up to the entry `last`, or to the end and over all that must fit it.
 pub(super) fn walk(
     connection: &Connection,
     meta: &Meta,
     options: &VerifyOptions,
+    from: Progress,
+    last: Option<u64>,
     report: &mut VerifyReport,
-) -> rusqlite::Result<()> {
+) -> rusqlite::Result<Progress> {
     let head = HeadRow::read(connection)?;
-    let mut statement = connection.prepare("SELECT id, seq FROM mention ORDER BY seq, id")?;
-    let mentions = Mentions::new(statement.query([])?);
-    let mut statement = connection.prepare("SELECT size, note FROM checkpoint ORDER BY size")?;
-    let stored = statement.query([])?;
-    let anchors = Anchors::new(stored, head.as_ref(), meta, options, report)?;
+    let (first, done) = (from.first_row(), from.done());
+    let mut statement = connection.prepare_cached(MENTIONS)?;
+    let end = match &head {
+        Some(head) => head.seq,
+        None => last_entry(connection)?,
+    };
+    let mentions = Mentions::new(statement.query([first])?, settled(end));
+    let mut statement = connection
+        .prepare_cached("SELECT size, note FROM checkpoint WHERE size >= ?1 ORDER BY size")?;
+    let stored = statement.query([first])?;
+    let anchors = Anchors::new(stored, head.as_ref(), meta, options, done, report)?;
+    report.last = done;
     let mut walk = Walk {
         anchors,
         mentions,
-        subtrees: Subtrees::new(connection),
+        subtrees: Subtrees::new(connection, done),
         report,
         head,
-        tree: CompactRange::new(0),
-        whole: true,
-        prev: Some(Digest::default()),
-        next_seq: 1,
-        last_at: None,
+        at: from,
     };
-    let mut statement = connection.prepare(&format!("SELECT {COLUMNS} FROM entry ORDER BY seq"))?;
-    walk.entries(statement.query([])?)?;
-    walk.finish()
+    let until = last.map_or(i64::MAX, |last| i64::try_from(last).unwrap_or(i64::MAX));
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM entry WHERE seq >= ?1 AND seq <= ?2 ORDER BY seq"
+    ))?;
+    walk.entries(statement.query([first, until])?)?;
+    if last.is_none() {
+        walk.finish()?;
+    }
+    Ok(walk.at)
+}
+
+fn last_entry(connection: &Connection) -> rusqlite::Result<u64> {
+    let sql = "SELECT max(seq) FROM entry";
+    let last: Option<i64> = connection.query_row(sql, [], |row| row.get(0))?;
+    Ok(last.map_or(0, |last| u64::try_from(last).unwrap_or(0)))
 }
 
 struct Walk<'w> {
@@ -47,15 +109,7 @@ struct Walk<'w> {
     mentions: Mentions<'w>,
     subtrees: Subtrees<'w>,
     head: Option<HeadRow>,
-    /// The tree over the hashes believed so far.
-    tree: CompactRange,
-    /// Whether that is the tree that was signed, as far as is known: no place in it is unknown.
-    whole: bool,
-    /// The hash the next entry must link to, where it is known.
-    prev: Option<Digest>,
-    next_seq: u64,
-    /// The time of the last entry, where its body can be believed.
-    last_at: Option<i64>,
+    at: Progress,
 }
 
 impl Walk<'_> {
@@ -88,7 +142,7 @@ impl Walk<'_> {
     }
 
     fn gap_before(&mut self, row: &EntryRow) -> rusqlite::Result<()> {
-        let (first, last) = (self.next_seq, row.place().0 - 1);
+        let (first, last) = (self.at.next_seq, row.place().0 - 1);
         if last < first {
             return Ok(());
         }
@@ -98,10 +152,10 @@ impl Walk<'_> {
         match row.prev {
             // What is missing is known by its hash, so everything after it can still be checked.
             Some(hash) if first == last => self.believe(hash)?,
-            _ => self.whole = false,
+            _ => self.at.whole = false,
         }
-        self.prev = row.prev;
-        self.next_seq = row.place().0;
+        self.at.prev = row.prev;
+        self.at.next_seq = row.place().0;
         Ok(())
     }
 
@@ -112,7 +166,7 @@ impl Walk<'_> {
             self.report.add(FindingKind::Reordered, seq, text);
         }
         self.mentions.skip(seq, after, self.report)?;
-        self.last_at = row.draft.as_ref().map(|draft| draft.at.as_micros());
+        self.at.last_at = row.draft.as_ref().map(|draft| draft.at.as_micros());
         for hash in [next.hash, row.hash].into_iter().flatten() {
             self.believe(hash)?;
         }
@@ -124,10 +178,10 @@ impl Walk<'_> {
         let text = format!("this entry was written at {place}");
         self.report.add(FindingKind::Reordered, seq, text);
         self.mentions.skip(seq, seq, self.report)?;
-        self.whole = false;
-        self.last_at = None;
+        self.at.whole = false;
+        self.at.last_at = None;
         self.believe(row.hash.unwrap_or_default())?;
-        self.prev = None;
+        self.at.prev = None;
         Ok(())
     }
 
@@ -136,11 +190,11 @@ impl Walk<'_> {
         let judged = self.judge(row, next);
         let mut bent = judged.bent;
         let trusted = row.draft.as_ref().filter(|_| judged.body_holds);
-        self.last_at = trusted.map(|draft| draft.at.as_micros());
+        self.at.last_at = trusted.map(|draft| draft.at.as_micros());
         match trusted {
             Some(draft) => {
                 bent.extend(row.bent_columns(draft));
-                self.mentions.compare(seq, &mentions(draft), self.report)?;
+                self.mentions.compare(seq, draft, self.report)?;
             }
             None => self.mentions.skip(seq, seq, self.report)?,
         }
@@ -157,7 +211,7 @@ impl Walk<'_> {
     /// Which of stored hash, content and links is to be believed, and which is not.
     fn judge(&self, row: &EntryRow, next: Option<&EntryRow>) -> Judged {
         let stored = row.hash.unwrap_or_default();
-        let prev = self.prev.or(row.prev).unwrap_or_default();
+        let prev = self.at.prev.or(row.prev).unwrap_or_default();
         let content = row.hash_after(prev, row.place());
         let next = next.filter(|next| next.place() == row.place().next());
         let hint = match next {
@@ -193,28 +247,29 @@ impl Walk<'_> {
 
     fn believe(&mut self, hash: Digest) -> rusqlite::Result<()> {
         let Self {
-            tree,
+            at,
             subtrees,
             report,
-            whole,
             ..
         } = self;
         let mut kept = Ok(());
-        tree.push(leaf_hash(&hash.0), |done| {
-            if *whole && kept.is_ok() {
+        at.tree.push(leaf_hash(&hash.0), |done| {
+            if at.whole && kept.is_ok() {
                 kept = subtrees.compare(done, report);
             }
         });
         kept?;
-        self.prev = Some(hash);
-        self.report.last = self.next_seq;
-        let root = self.whole.then(|| self.tree.root());
-        self.anchors.reached(self.next_seq, root, self.report)?;
-        self.next_seq += 1;
+        self.at.prev = Some(hash);
+        self.report.last = self.at.next_seq;
+        if self.anchors.is_due(self.at.next_seq) {
+            let root = self.at.whole.then(|| self.at.tree.root());
+            self.anchors.reached(self.at.next_seq, root, self.report)?;
+        }
+        self.at.next_seq += 1;
         Ok(())
     }
 
-    fn finish(mut self) -> rusqlite::Result<()> {
+    fn finish(&mut self) -> rusqlite::Result<()> {
         let end = self.report.last;
         let longest = self.anchors.finish(end, self.report)?;
         if longest > end {
@@ -225,7 +280,7 @@ impl Walk<'_> {
             );
         }
         self.mentions.finish(longest, self.report)?;
-        if self.whole {
+        if self.at.whole {
             self.subtrees.finish(self.report)?;
         }
         self.head_row(end);
@@ -243,15 +298,15 @@ impl Walk<'_> {
         }
         // An empty journal has the time zero.
         if end == 0 {
-            self.last_at = Some(0);
+            self.at.last_at = Some(0);
         }
-        if head.seq != end || !self.whole {
+        if head.seq != end || !self.at.whole {
             return;
         }
         let bent = [
-            ("hash", head.hash != self.prev),
-            ("at", self.last_at.is_some_and(|at| at != head.at)),
-            ("tree", head.tree.as_ref() != Some(&self.tree)),
+            ("hash", head.hash != self.at.prev),
+            ("at", self.at.last_at.is_some_and(|at| at != head.at)),
+            ("tree", head.tree.as_ref() != Some(&self.at.tree)),
         ];
         let bent: Vec<_> = bent
             .into_iter()

@@ -1,4 +1,5 @@
 mod copies;
+mod queries;
 
 use super::*;
 use crate::conformance::Subject;
@@ -144,9 +145,9 @@ fn only_a_journal_is_opened() {
     place.open().unwrap();
     for sql in [
         "CREATE TRIGGER t AFTER INSERT ON entry BEGIN DELETE FROM mention; END",
-        "DROP INDEX entry_by_lsn",
+        "CREATE INDEX another ON entry (kind)",
         "ALTER TABLE entry ADD COLUMN extra TEXT",
-        "PRAGMA user_version = 2",
+        "PRAGMA user_version = 1",
         "PRAGMA application_id = 1",
         "DELETE FROM meta WHERE name = 'key'",
         "UPDATE meta SET value = '0' WHERE name = 'checkpoint_every'",

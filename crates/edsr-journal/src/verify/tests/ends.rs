@@ -21,7 +21,7 @@ fn a_tail_cut_off_with_its_traces_is_found() {
     };
     for left in (0..ENTRIES).step_by(21).chain([191, 192, 193, 198, 199]) {
         let cut =
-            format!("DELETE FROM entry WHERE seq > {left}; DELETE FROM mention WHERE seq > {left}");
+            format!("DELETE FROM entry WHERE seq > {left}; DELETE FROM recent WHERE seq > {left}");
         let headless = format!("{cut}; DELETE FROM head");
         // The checkpoints that stay in the journal tell how long it was.
         let mut expected = vec![(CheckpointMissing, left)];
@@ -50,7 +50,7 @@ fn what_was_added_without_the_key_is_found() {
     let old_head = &built().heads[200];
     bench.check(old_head, &[(Unsigned, 201)]);
     let one = format!(
-        "{old_head}; DELETE FROM entry WHERE seq > 201; DELETE FROM mention WHERE seq > 201"
+        "{old_head}; DELETE FROM entry WHERE seq > 201; DELETE FROM recent WHERE seq > 201"
     );
     bench.check(&one, &[(Unsigned, 201)]);
 }

@@ -1,5 +1,6 @@
 mod ends;
 mod entries;
+mod large;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -264,7 +265,7 @@ fn every_index_row_is_compared() {
     let bench = Bench::new(built());
     let mut seqs: Vec<u64> = bench
         .connection
-        .prepare("SELECT DISTINCT seq FROM mention ORDER BY seq")
+        .prepare("SELECT DISTINCT seq FROM recent ORDER BY seq")
         .unwrap()
         .query_map([], |row| row.get(0))
         .unwrap()
@@ -274,7 +275,7 @@ fn every_index_row_is_compared() {
     for (first, last) in [("min", "max"), ("max", "min")] {
         let _ = last;
         let sql = format!(
-            "DELETE FROM mention WHERE seq < 90 AND id = (SELECT {first}(id) FROM mention m WHERE m.seq = mention.seq)"
+            "DELETE FROM recent WHERE seq < 90 AND id = (SELECT {first}(id) FROM recent m WHERE m.seq = recent.seq)"
         );
         let expected: Vec<_> = seqs
             .iter()
@@ -284,19 +285,19 @@ fn every_index_row_is_compared() {
         bench.check(&sql, &expected);
     }
     seqs.retain(|seq| seq % 3 == 0);
-    let sql = "UPDATE mention SET id = id || 'x' WHERE seq % 3 = 0";
+    let sql = "UPDATE recent SET id = id || 'x' WHERE seq % 3 = 0";
     bench.check(sql, &all_of(Index, &seqs));
     bench.check(
-        "INSERT INTO mention VALUES ('event:1', 200)",
+        "INSERT INTO recent VALUES ('event:1', 200)",
         &[(Index, 200)],
     );
-    bench.check("INSERT INTO mention VALUES ('zzz', 1)", &[(Index, 1)]);
+    bench.check("INSERT INTO recent VALUES ('zzz', 1)", &[(Index, 1)]);
     bench.check(
-        "INSERT INTO mention VALUES ('event:1', 201)",
+        "INSERT INTO recent VALUES ('event:1', 201)",
         &[(Index, 201)],
     );
-    bench.check("INSERT INTO mention VALUES ('event:1', 0)", &[(Index, 0)]);
-    bench.check("INSERT INTO mention VALUES ('event:1', -5)", &[(Index, 0)]);
+    bench.check("INSERT INTO recent VALUES ('event:1', 0)", &[(Index, 0)]);
+    bench.check("INSERT INTO recent VALUES ('event:1', -5)", &[(Index, 0)]);
     let many = Bench::new(built_many());
     many.check("UPDATE subtree SET hash = zeroblob(32)", &[(Index, 256)]);
     many.check("DELETE FROM subtree", &[(Index, 256)]);
@@ -336,7 +337,15 @@ fn a_report_lists_so_much_and_counts_everything() {
 fn dump(path: &Path) -> rusqlite::Result<Vec<Vec<rusqlite::types::Value>>> {
     let connection = schema::open_readable(path)?;
     let mut all = Vec::new();
-    for table in ["meta", "entry", "mention", "subtree", "checkpoint", "head"] {
+    for table in [
+        "meta",
+        "entry",
+        "mention",
+        "recent",
+        "subtree",
+        "checkpoint",
+        "head",
+    ] {
         let mut statement = connection.prepare(&format!("SELECT * FROM {table} ORDER BY 1, 2"))?;
         let columns = statement.column_count();
         let rows =
