@@ -199,7 +199,7 @@ mod tests {
     #[test]
     fn what_was_noted_is_forgotten_in_time_and_beyond_the_bound() {
         let mut lately = Lately::default();
-        let mut note = |lately: &mut Lately<u32, u32>, second, key| {
+        let note = |lately: &mut Lately<u32, u32>, second, key| {
             let now = Timestamp::from_secs(second);
             lately.note(now, key, key * 10, Duration::from_secs(10), 3);
         };
