@@ -181,7 +181,7 @@ impl Engine {
 
     /// What holds an incident together: the target of the first playbook, else a correlation id, else the key.
     fn group(&self, detector: &Detector, detection: &Detection) -> String {
-        let scope = Scope::new().with("detection", &detection_value(detection));
+        let scope = Scope::new().late("detection", || detection_value(detection));
         let target = detector
             .respond
             .first()
@@ -265,7 +265,7 @@ impl Engine {
 
 /// The finding in one sentence: the detector's own words, else a plain one with the figures.
 fn summary(detector: &Detector, detection: &Detection) -> String {
-    let scope = Scope::new().with("detection", &detection_value(detection));
+    let scope = Scope::new().late("detection", || detection_value(detection));
     let own = detector
         .summary
         .as_ref()

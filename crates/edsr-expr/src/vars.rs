@@ -84,9 +84,14 @@ impl Vars for EventVars<'_> {
 
 /// Named JSON values as variables.
 #[derive(Default)]
-pub struct Scope(Vec<(String, Box<dyn Val>)>);
+pub struct Scope<'s>(Vec<(&'static str, Variable<'s>)>);
 
-impl Scope {
+struct Variable<'s> {
+    value: OnceLock<Box<dyn Val>>,
+    make: Box<dyn Fn() -> Value + Send + Sync + 's>,
+}
+
+impl<'s> Scope<'s> {
     /// No variables.
     #[must_use]
     pub fn new() -> Self {
@@ -95,18 +100,33 @@ impl Scope {
 
     /// Adds a variable.
     #[must_use]
-    pub fn with(mut self, name: &str, value: &Value) -> Self {
-        self.0.push((name.to_owned(), boxed(to_cel(value))));
+    pub fn with(self, name: &'static str, value: &Value) -> Self {
+        self.add(name, OnceLock::from(boxed(to_cel(value))), || Value::Null)
+    }
+
+    /// Adds a variable that is made when an expression first reads it.
+    #[must_use]
+    pub fn late(self, name: &'static str, make: impl Fn() -> Value + Send + Sync + 's) -> Self {
+        self.add(name, OnceLock::new(), make)
+    }
+
+    fn add(
+        mut self,
+        name: &'static str,
+        value: OnceLock<Box<dyn Val>>,
+        make: impl Fn() -> Value + Send + Sync + 's,
+    ) -> Self {
+        let make = Box::new(make);
+        self.0.push((name, Variable { value, make }));
         self
     }
 }
 
-impl Vars for Scope {
+impl Vars for Scope<'_> {
     fn get<'a>(&'a self, name: &str) -> Option<CowVal<'a, 'a>> {
-        self.0
-            .iter()
-            .find(|(known, _)| known == name)
-            .map(|(_, value)| CowVal::Borrowed(value.as_ref()))
+        let (_, variable) = self.0.iter().find(|(known, _)| *known == name)?;
+        let make = || boxed(to_cel(&(variable.make)()));
+        Some(CowVal::Borrowed(variable.value.get_or_init(make).as_ref()))
     }
 }
 

@@ -39,7 +39,7 @@ pub(crate) fn make_plan(
     bundle: BundleHash,
     now: Timestamp,
 ) -> Result<Plan, (PlanHash, Reason)> {
-    let scope = Scope::new().with("detection", &detection_value(detection));
+    let scope = Scope::new().late("detection", || detection_value(detection));
     let invalid = |text: String| {
         let hash = Digest::of_parts([playbook.name.as_bytes(), detection.id.as_str().as_bytes()]);
         (hash, Reason::new(ReasonCode::PlanInvalid, text))

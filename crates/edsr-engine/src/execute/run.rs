@@ -1,10 +1,10 @@
 //! Doing the steps: intend, wait for the outcome, repeat, probe, give up.
 
 use edsr_model::{
-    AttemptId, Cause, EffectRequest, ExecutionId, ExecutionStatus, Fact, Outcome, Plan, StepRole,
-    StepStatus,
+    AttemptId, Cause, EffectRequest, ExecutionId, ExecutionStatus, Fact, Outcome, Plan, Seq,
+    StepRole, StepStatus,
 };
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{Execution, InFlight, UNKNOWN_REPEATS_MAX, backoff, index};
 use crate::bundle::{Call, Playbook};
@@ -67,70 +67,34 @@ impl Engine {
 
     /// Intends the next call of the step at the cursor.
     pub(crate) fn dispatch(&mut self, id: &ExecutionId, role: StepRole) {
-        let Some(execution) = self.state.executions.get(id).cloned() else {
+        let Some(execution) = self.state.executions.get(id) else {
             return;
         };
-        let Some(playbook) = self.playbook(&execution.plan) else {
-            return self.end_execution(
+        let cause = execution.seq;
+        match self.prepare(execution, role) {
+            Prepared::Unknown => self.end_execution(
                 id,
                 ExecutionStatus::Cancelled,
                 "its bundle is not known any more".to_owned(),
-            );
-        };
-        let step = &playbook.steps[execution.cursor];
-        let Some(call) = call_of(&playbook, execution.cursor, role) else {
-            return;
-        };
-        if self.is_held(&execution) {
-            self.with_execution(id, |execution| {
+            ),
+            Prepared::Nothing => {}
+            Prepared::Held => self.with_execution(id, |execution| {
                 execution.held = Some(role);
                 execution.wake = None;
-            });
-            return;
+            }),
+            Prepared::Wrong(error) => self.cannot_render(id, role, &error),
+            Prepared::Ready(request) => self.intend(*request, cause),
         }
-        let with = match call.with.render(&self.scope(&execution, &playbook)) {
-            Ok(with) => with,
-            Err(error) => return self.cannot_render(id, role, &error.to_string()),
-        };
-        if !is_bounded(&with) {
-            let error = "the arguments are too large or too deep to be written down";
-            return self.cannot_render(id, role, error);
-        }
-        let arguments = call.with.get("argv").zip(with.get("argv"));
-        if let Some(place) = arguments.and_then(|(argv, values)| argv.computed_option(values)) {
-            let error = format!(
-                "argv[{place}] is computed and begins with `-`; put the option itself into the playbook"
-            );
-            return self.cannot_render(id, role, &error);
-        }
-        let attempt = AttemptId {
-            execution: id.clone(),
-            step: step.id.clone(),
-            role,
-            attempt: execution.steps[execution.cursor].attempts[index(role)] + 1,
-        };
-        let detection = execution.plan.detection.as_ref();
-        let detection = detection.and_then(|id| self.state.detections.get(id));
-        let request = EffectRequest {
-            idempotency_key: format!("{id}/{}/{}", step.id, role_word(role)),
-            attempt: attempt.clone(),
-            uses: call.uses.clone(),
-            with,
-            class: call.class,
-            timeout: call.timeout,
-            playbook: execution.plan.playbook.clone(),
-            target: execution.plan.target.clone(),
-            incident: execution.plan.incident.clone(),
-            correlation: detection.and_then(|open| open.detection.correlation.clone()),
-            traceparent: detection.and_then(|open| open.detection.traceparent.clone()),
-            depth: execution.plan.depth + 1,
-        };
-        let correlation = Some(execution.plan.incident.to_string());
+    }
+
+    fn intend(&mut self, request: EffectRequest, cause: Seq) {
+        let (attempt, class) = (request.attempt.clone(), request.class);
+        let correlation = Some(request.incident.to_string());
         let fact = Fact::StepIntended(request.clone());
-        let seq = self.emit(fact, Some(Cause::Entry(execution.seq)), correlation);
+        let seq = self.emit(fact, Some(Cause::Entry(cause)), correlation);
         self.call(seq, request);
-        let class = call.class;
-        self.with_execution(id, |execution| {
+        let role = attempt.role;
+        self.with_execution(&attempt.execution.clone(), |execution| {
             execution.held = None;
             execution.wake = None;
             execution.in_flight = Some(InFlight {
@@ -146,6 +110,56 @@ impl Engine {
                 StepRole::Probe => StepStatus::Probing,
             };
         });
+    }
+
+    /// What would be called next.
+    fn prepare(&self, execution: &Execution, role: StepRole) -> Prepared {
+        let Some(playbook) = self.playbook(&execution.plan) else {
+            return Prepared::Unknown;
+        };
+        let step = &playbook.steps[execution.cursor];
+        let Some(call) = call_of(&playbook, execution.cursor, role) else {
+            return Prepared::Nothing;
+        };
+        if self.is_held(execution) {
+            return Prepared::Held;
+        }
+        let with = match call.with.render(&self.scope(execution, &playbook)) {
+            Ok(with) => with,
+            Err(error) => return Prepared::Wrong(error.to_string()),
+        };
+        if !is_bounded(&with) {
+            let error = "the arguments are too large or too deep to be written down";
+            return Prepared::Wrong(error.to_owned());
+        }
+        let arguments = call.with.get("argv").zip(with.get("argv"));
+        if let Some(place) = arguments.and_then(|(argv, values)| argv.computed_option(values)) {
+            return Prepared::Wrong(format!(
+                "argv[{place}] is computed and begins with `-`; put the option itself into the playbook"
+            ));
+        }
+        let id = &execution.id;
+        let detection = execution.plan.detection.as_ref();
+        let detection = detection.and_then(|id| self.state.detections.get(id));
+        Prepared::Ready(Box::new(EffectRequest {
+            idempotency_key: format!("{id}/{}/{}", step.id, role_word(role)),
+            attempt: AttemptId {
+                execution: id.clone(),
+                step: step.id.clone(),
+                role,
+                attempt: execution.steps[execution.cursor].attempts[index(role)] + 1,
+            },
+            uses: call.uses.clone(),
+            with,
+            class: call.class,
+            timeout: call.timeout,
+            playbook: execution.plan.playbook.clone(),
+            target: execution.plan.target.clone(),
+            incident: execution.plan.incident.clone(),
+            correlation: detection.and_then(|open| open.detection.correlation.clone()),
+            traceparent: detection.and_then(|open| open.detection.traceparent.clone()),
+            depth: execution.plan.depth + 1,
+        }))
     }
 
     /// Takes the outcome of a call in. One that nobody waits for (late, or twice) changes nothing.
@@ -345,35 +359,50 @@ impl Engine {
     }
 
     /// What the strings of a playbook may read while it runs.
-    pub(crate) fn scope(&self, execution: &Execution, playbook: &Playbook) -> Scope {
+    pub(crate) fn scope<'s>(
+        &'s self,
+        execution: &'s Execution,
+        playbook: &'s Playbook,
+    ) -> Scope<'s> {
         let plan = &execution.plan;
-        let detection = plan
-            .detection
-            .as_ref()
-            .and_then(|id| self.state.detections.get(id));
-        let detection = detection.map_or(Value::Null, |open| detection_value(&open.detection));
-        let steps: Map<_, _> = playbook
-            .steps
-            .iter()
-            .zip(&execution.steps)
-            .filter(|(_, state)| state.status == StepStatus::Done)
-            .map(|(step, state)| (step.id.clone(), json!({"output": state.output})))
-            .collect();
-        let inputs: Map<_, _> = plan.inputs.clone().into_iter().collect();
+        let detection = || {
+            let id = plan.detection.as_ref();
+            let open = id.and_then(|id| self.state.detections.get(id));
+            open.map_or(Value::Null, |open| detection_value(&open.detection))
+        };
+        let steps = || {
+            let steps = playbook.steps.iter().zip(&execution.steps);
+            let done = steps.filter(|(_, state)| state.status == StepStatus::Done);
+            let done = done.map(|(step, state)| (step.id.clone(), json!({"output": state.output})));
+            Value::Object(done.collect())
+        };
         Scope::new()
-            .with("detection", &detection)
-            .with(
+            .late("detection", detection)
+            .late(
                 "target",
-                &json!({"kind": plan.target.kind(), "name": plan.target.name(), "id": plan.target}),
+                || json!({"kind": plan.target.kind(), "name": plan.target.name(), "id": plan.target}),
             )
-            .with("inputs", &Value::Object(inputs))
-            .with("steps", &Value::Object(steps))
-            .with(
+            .late("inputs", || Value::Object(plan.inputs.clone().into_iter().collect()))
+            .late("steps", steps)
+            .late(
                 "execution",
-                &json!({"id": execution.id, "playbook": plan.playbook, "incident": plan.incident,
-                        "failure": execution.failure}),
+                || json!({"id": execution.id, "playbook": plan.playbook, "incident": plan.incident,
+                          "failure": execution.failure}),
             )
     }
+}
+
+/// What there is to call.
+enum Prepared {
+    /// The bundle it began with is gone.
+    Unknown,
+    /// The step makes no call in this role.
+    Nothing,
+    /// A pause holds it.
+    Held,
+    /// The arguments cannot be made.
+    Wrong(String),
+    Ready(Box<EffectRequest>),
 }
 
 /// The call a step makes in a role.
