@@ -72,6 +72,17 @@ impl Draw {
                 // Somebody finds it dead, and wants it to do nothing when it comes back.
                 let _ = writeln!(text, "{}ms pause file", millis + 1 + self.dice.below(100));
             }
+            if let Some(stood) = frozen(&what)
+                && self.dice.one_in(2)
+            {
+                // Somebody answers what it asked before it stood still, the moment it goes on.
+                let answer = if self.dice.one_in(4) {
+                    "reject"
+                } else {
+                    "approve"
+                };
+                let _ = writeln!(text, "{}ms {answer}", millis + stood);
+            }
         }
         text
     }
@@ -175,4 +186,12 @@ impl Draw {
             }
         }
     }
+}
+
+/// For how many milliseconds a line makes the process stand still.
+fn frozen(line: &str) -> Option<u64> {
+    line.strip_prefix("freeze ")?
+        .strip_suffix("ms")?
+        .parse()
+        .ok()
 }
