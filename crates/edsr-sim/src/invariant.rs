@@ -13,6 +13,8 @@ pub enum Invariant {
     PlainIsNotRepeated,
     /// A paused node makes no call by itself that the pause covers.
     PausedDispatchesNothing,
+    /// A command that was confirmed is on record where it was said to be, unless the node died before.
+    ConfirmedIsRecorded,
     /// An event whose sender was told so is in the event log, for good.
     AcknowledgedIsKept,
     /// No event is in the event log twice.
@@ -58,6 +60,7 @@ impl Invariant {
             Self::OneCallPerAttempt => "one-call-per-attempt",
             Self::PlainIsNotRepeated => "plain-is-not-repeated",
             Self::PausedDispatchesNothing => "paused-dispatches-nothing",
+            Self::ConfirmedIsRecorded => "confirmed-is-recorded",
             Self::AcknowledgedIsKept => "acknowledged-is-kept",
             Self::KeptOnce => "kept-once",
             Self::BooksBalance => "books-balance",

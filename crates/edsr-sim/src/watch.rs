@@ -1,10 +1,12 @@
 //! Watching a world from outside: what the journal says, what was really done, and whether one follows the other.
 
+mod word;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use edsr_engine::bundle::{Bundle, Playbook};
-use edsr_engine::desk::Command;
+use edsr_engine::desk::{Command, CommandDone};
 use edsr_journal::chain::entry_hash;
 use edsr_journal::merkle::{CompactRange, leaf_hash};
 use edsr_model::{
@@ -15,6 +17,7 @@ use edsr_model::{
 
 use crate::invariant::{Invariant, Violation};
 use crate::reach::Reached;
+use word::Word;
 
 /// A run as the journal tells it.
 #[derive(Debug, Clone)]
@@ -47,6 +50,9 @@ pub(crate) struct Watch {
     ended: BTreeMap<(String, TargetRef), Timestamp>,
     /// The pauses that hold, in the order they were given.
     pauses: Vec<Pause>,
+    /// The pause that a file meant when the node started, until its entry is there.
+    found_at_start: Option<PauseId>,
+    word: Word,
 }
 
 impl Watch {
@@ -74,6 +80,7 @@ impl Watch {
                     )
                 })?;
             }
+            self.word.kept(&entry)?;
             self.fact(&entry)?;
             self.entries.push(entry);
         }
@@ -85,7 +92,16 @@ impl Watch {
         self.reached
             .hit(format!("fact {}", entry.draft.fact.kind()));
         match &entry.draft.fact {
-            // Pauses hold from when they are given, not from when they are durable: see `commanded`.
+            // Pauses hold from when they are given, not from when they are durable: see `commanded`. But one that was
+            // found at a start comes before whatever fell due while the node was down.
+            Fact::Paused(pause) if self.found_at_start.as_ref() == Some(&pause.id) => {
+                self.found_at_start = None;
+            }
+            Fact::NodeStarted { .. } => {
+                Invariant::PausedDispatchesNothing.holds(self.found_at_start.is_none(), || {
+                    "a node took up what was due before the pause that it found".to_owned()
+                })?;
+            }
             Fact::Planned(plan) => {
                 self.plans.insert(plan.hash, plan.clone());
             }
@@ -261,15 +277,22 @@ impl Watch {
         }
     }
 
+    /// A node starts, and finds the file that means this pause.
+    pub(crate) fn pause_found(&mut self, pause: &Pause) {
+        self.found_at_start = Some(pause.id.clone());
+        self.pause_given(pause.clone());
+    }
+
     fn pause_lifted(&mut self, id: &PauseId) {
         self.pauses.retain(|pause| pause.id != *id);
     }
 
     /// A person said something, and it was taken in.
-    pub(crate) fn commanded(&mut self, command: &Command, made: Option<PauseId>) {
+    pub(crate) fn commanded(&mut self, command: &Command, done: CommandDone) {
+        self.word.given(command, done.seq);
         match command {
             Command::Pause { scope, reason } => {
-                if let Some(id) = made {
+                if let Some(id) = done.pause {
                     self.pause_given(Pause {
                         id,
                         scope: scope.clone(),
@@ -287,6 +310,8 @@ impl Watch {
     /// The node died: of pauses, only what is durable is left.
     pub(crate) fn node_died(&mut self) {
         self.pauses.clear();
+        self.found_at_start = None;
+        self.word.died();
         let entries = std::mem::take(&mut self.entries);
         for entry in &entries {
             match &entry.draft.fact {
@@ -321,6 +346,11 @@ impl Watch {
         }
         self.calls.push(request.clone());
         Ok(())
+    }
+
+    /// Nothing is under way any more.
+    pub(crate) fn settled(&self) -> Result<(), Violation> {
+        self.word.settled()
     }
 
     /// The pauses that hold.

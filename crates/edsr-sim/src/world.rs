@@ -365,7 +365,7 @@ impl World {
         };
         let at = process.time(now);
         match process.desk.command(at, person(), command.clone()) {
-            Ok(done) => self.watch.commanded(&command, done.pause),
+            Ok(done) => self.watch.commanded(&command, done),
             Err(error) => self.does_not_apply(&error.to_string())?,
         }
         self.pass(crate::point::Point::CommandAfter)?;

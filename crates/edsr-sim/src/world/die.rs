@@ -150,7 +150,7 @@ impl World {
         self.pass(Point::Recovering)?;
         let pause = self.storage.pause(now);
         if let Some(pause) = &pause {
-            self.watch.pause_given(pause.clone());
+            self.watch.pause_found(pause);
         }
         let desk = Desk::open(Opening {
             recovered: refolded.recovered,

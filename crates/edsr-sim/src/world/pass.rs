@@ -172,7 +172,8 @@ impl World {
             format!("{waiting} requests were never answered")
         })?;
         let quiet = process.is_quiet() || !self.watch.open_runs().is_empty();
-        Invariant::QueuesDrain.holds(quiet, || "something is still on its way".to_owned())
+        Invariant::QueuesDrain.holds(quiet, || "something is still on its way".to_owned())?;
+        self.watch.settled()
     }
 
     /// A start would come to the state of the node that runs: from the newest snapshot, and from the beginning.
