@@ -16,7 +16,7 @@ use crate::durable_file;
 pub const SNAPSHOTS_KEPT: usize = 3;
 
 /// Names the layout of the state; a snapshot with another one is passed over.
-const MAGIC: &[u8; 8] = b"edsrsn01";
+const MAGIC: &[u8; 8] = b"edsrsn02";
 
 /// A folder with snapshots.
 #[derive(Debug, Clone)]
