@@ -322,30 +322,16 @@ pub struct Attributes {
 
 impl Attributes {
     /// Any attribute but `data`.
-    pub fn put(&mut self, name: String, value: Value) {
-        match self.core.place(&name) {
+    pub fn put(&mut self, name: impl AsRef<str> + Into<String>, value: Value) {
+        match self.core.place(name.as_ref()) {
             Some(place) => *place = Some(value),
-            None => self.others.push((name, value)),
+            None => self.others.push((name.into(), value)),
         }
     }
 
     /// The data.
     pub fn data(&mut self, data: Json) {
         self.core.data = Some(data);
-    }
-
-    /// Sets an attribute that the specification names; gives the value back where `name` is not one of them.
-    ///
-    /// # Errors
-    /// The value, where `name` may be that of an extension.
-    pub fn put_known(&mut self, name: &str, value: Value) -> Result<(), Value> {
-        match self.core.place(name) {
-            Some(place) => {
-                *place = Some(value);
-                Ok(())
-            }
-            None => Err(value),
-        }
     }
 
     /// The `id`, where it is a text.

@@ -100,21 +100,18 @@ impl<'e> Visitor<'e> for Envelope<'_, 'e> {
         let mut attributes = Attributes::default();
         let mut others = serde_json::Map::new();
         while let Some(name) = entries.next_key_seed(Key)? {
-            check.key(0, name)?;
-            // Invariant: it was noted just now.
-            let name = check.keys.last().map(Cow::as_ref).unwrap_or_default();
+            check.key(0, name.clone())?;
             if name == "data" {
                 let raw: &'e RawValue = entries.next_value()?;
                 data(check, raw.get()).map_err(A::Error::custom)?;
                 attributes.data(Json::from_text(raw.to_owned()));
-            } else if CORE.contains(&name) {
-                let name = check.keys.last().cloned().unwrap_or_default();
-                let value = entries.next_value_seed(Attribute(check))?;
-                attributes.put_known(&name, value).map_err(|_| unusual())?;
+                continue;
+            }
+            let value = entries.next_value_seed(Attribute(check))?;
+            if CORE.contains(&name.as_ref()) {
+                attributes.put(name, value);
             } else {
-                let name = name.to_owned();
-                let value = entries.next_value_seed(Attribute(check))?;
-                others.insert(name, value);
+                others.insert(name.into_owned(), value);
             }
         }
         fold_names(&mut others);
